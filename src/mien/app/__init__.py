@@ -1,0 +1,1 @@
+"""The command line and the figures: parses, shows and formats; computes nothing."""

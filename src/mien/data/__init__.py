@@ -1,0 +1,1 @@
+"""Reads, audits, splits, draws and augments pictures; knows nothing of models."""

@@ -1,0 +1,1 @@
+"""Numbers from saved logits; takes any ``nn.Module``, knows nothing of data sets or training."""

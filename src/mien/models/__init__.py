@@ -1,0 +1,1 @@
+"""Networks, their registry and their files; knows nothing of data sets or training."""

@@ -1,0 +1,225 @@
+"""The run folder: created once, written atomically, locked while a process works on it.
+
+Knows its own files' names and how to write them so that a reader never sees half of one; knows
+nothing of what stands in them. Imports no torch.
+"""
+
+import contextlib
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from mien.errors import RunError
+
+_REPORTED = ("mien", "torch", "lightning-fabric", "numpy", "pillow", "opencv-python-headless")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder and the paths of what lies in it."""
+
+    path: Path
+
+    @property
+    def record(self) -> Path:
+        """``run.json``: recipe, seed, versions, data fingerprint, hardware."""
+        return self.path / "run.json"
+
+    @property
+    def history(self) -> Path:
+        """``history.csv``: one row an epoch."""
+        return self.path / "history.csv"
+
+    @property
+    def model(self) -> Path:
+        """``model.safetensors``: the resulting weights with their metadata."""
+        return self.path / "model.safetensors"
+
+    @property
+    def state(self) -> Path:
+        """``state/``: what resuming needs."""
+        return self.path / "state"
+
+    @property
+    def predictions(self) -> Path:
+        """``predictions.parquet``: what evaluation recomputes from."""
+        return self.path / "predictions.parquet"
+
+    @property
+    def evaluation(self) -> Path:
+        """``evaluation.json``: the numbers computed from the predictions."""
+        return self.path / "evaluation.json"
+
+    @property
+    def figures(self) -> Path:
+        """``figures/``: SVG and PNG."""
+        return self.path / "figures"
+
+    @classmethod
+    def create(cls, path: Path | str) -> "Run":
+        """A new run folder; an empty or missing folder is taken.
+
+        Raises:
+            RunError: the folder holds something, or cannot be made.
+        """
+        path = Path(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if any(child.name != "run.lock" for child in path.iterdir()):
+                raise RunError(
+                    f"{path}: not empty; name another folder with --out, "
+                    f"or go on with 'mien train --resume {path}'"
+                )
+            (path / "state").mkdir(exist_ok=True)
+        except NotADirectoryError as error:
+            raise RunError(f"{path}: a file is in the way; name another folder") from error
+        except FileExistsError as error:
+            raise RunError(f"{path}: a file of that name is there; name a folder") from error
+        except PermissionError as error:
+            raise RunError(f"{path}: cannot be written; name another folder with --out") from error
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path | str) -> "Run":
+        """A run folder that exists.
+
+        Raises:
+            RunError: there is no run in it.
+        """
+        run = cls(Path(path))
+        if not run.record.is_file():
+            raise RunError(f"{path}: no run here (run.json is missing)")
+        return run
+
+    @classmethod
+    def fresh_name(cls, parent: Path, stem: str) -> Path:
+        """``parent/stem-1``, or the first number that is free."""
+        number = 1
+        while (parent / f"{stem}-{number}").exists():
+            number += 1
+        return parent / f"{stem}-{number}"
+
+    def read_record(self) -> dict[str, Any]:
+        """The content of ``run.json``.
+
+        Raises:
+            RunError: it is missing or not JSON.
+        """
+        return read_json(self.record)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for this process; released at the end, and by the system on a crash.
+
+        Raises:
+            RunError: another process holds it (its pid is named).
+        """
+        import fcntl
+
+        path = self.path / "run.lock"
+        with path.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                owner = file.read().strip() or "unknown"
+                raise RunError(
+                    f"{self.path}: process {owner} is working on it; wait for it or end it"
+                ) from error
+            file.seek(0)
+            file.truncate()
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Write ``path`` so that a reader, or a crash at any moment, sees the old or the new content.
+
+    Temporary file in the same folder, fsync, rename, fsync of the folder.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make renames in ``path`` durable."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """``data`` as indented JSON, atomically."""
+    write_atomic(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        RunError: missing, unreadable or not an object.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read ({error})") from error
+    if not isinstance(data, dict):
+        raise RunError(f"{path}: not a JSON object")
+    return data
+
+
+def provenance() -> dict[str, Any]:
+    """Command, time, versions and hardware of this process, JSON-able."""
+    versions = {"python": platform.python_version()}
+    for name in _REPORTED:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return {
+        "command": ["mien", *sys.argv[1:]],
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions,
+        "hardware": {
+            "system": f"{platform.system()} {platform.machine()}",
+            "processor": _processor(),
+            "cores": len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count(),
+            "memory_gib": _memory_gib(),
+        },
+    }
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory_gib() -> float | None:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    return None

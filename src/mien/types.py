@@ -1,0 +1,122 @@
+"""What the rooms hand to each other, and the legend of shapes.
+
+N images or batch, C channels, H W height and width, K classes. Images are ``uint8`` N×C×H×W,
+0..255; labels ``int64`` N, 0..K-1, -1 where there is none; logits are the scores before softmax.
+Imports no torch.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPLITS = ("train", "validation", "test")
+
+# progress(stage, done, total): jobs tell it, the command line draws it; total 0 means unknown.
+Progress = Callable[[str, int, int], None]
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """A Progress that shows nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One record of a source that cannot be used: where it is, what is wrong."""
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageSet:
+    """Labelled pictures of one size in memory (or in a memory-mapped cache file).
+
+    images: uint8 N×C×H×W, 0..255; may be read-only.
+    labels: int64 N, index into ``classes``; -1 where a picture has no label.
+    splits: int8 N, index into ``SPLITS``.
+    ids: N unique names: the path inside the source, or ``row 17`` for a csv.
+    hashes: ``S32`` N, the 128-bit BLAKE2b of each picture's bytes in ``images`` as hex digits;
+        equal exactly where two pictures are pixel-identical.
+    classes: names, in the order of the labels.
+    fingerprint: hex SHA-256 of the source's content and of how it was read.
+    layout: the layout that was read: ``fer2013-csv``, ``folders``, ``course``, ``synthetic`` …
+    has_validation: whether the source itself came with a validation split.
+    problems: records that were left out.
+    notes: sentences a person should see, such as which conversions took place.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    splits: NDArray[np.int8]
+    ids: NDArray[Any]
+    hashes: NDArray[np.bytes_]
+    classes: tuple[str, ...]
+    fingerprint: str
+    layout: str
+    has_validation: bool
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def where(self, split: str) -> NDArray[np.int64]:
+        """Indices of the pictures of ``split`` (one of ``SPLITS``), ascending."""
+        return np.flatnonzero(self.splits == SPLITS.index(split))
+
+    def take(self, index: NDArray[np.int64]) -> "ImageSet":
+        """The same source cut down to the pictures at ``index`` (copies their pixels)."""
+        return replace(
+            self,
+            images=self.images[index],
+            labels=self.labels[index],
+            splits=self.splits[index],
+            ids=self.ids[index],
+            hashes=self.hashes[index],
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outputs:
+    """What a model said of N pictures: the content of ``predictions.parquet``.
+
+    ids: N unique names. splits: N names of splits. labels: int64 N, -1 where there is none.
+    logits: float32 N×K. hashes: N content hashes as 32 hex digits.
+    copied: bool N, whether a pixel-identical copy is among the training images.
+    classes: K names. about: what made it (model, checksum, data, test-time flip …), JSON-able.
+    """
+
+    ids: NDArray[Any]
+    splits: NDArray[Any]
+    labels: NDArray[np.int64]
+    logits: NDArray[np.float32]
+    hashes: NDArray[Any]
+    copied: NDArray[np.bool_]
+    classes: tuple[str, ...]
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """The class of the largest logit, int64 N."""
+        return np.asarray(self.logits.argmax(axis=1), dtype=np.int64)
+
+    def take(self, index: NDArray[Any]) -> "Outputs":
+        """The rows at ``index`` (indices or a boolean mask)."""
+        return replace(
+            self,
+            ids=self.ids[index],
+            splits=self.splits[index],
+            labels=self.labels[index],
+            logits=self.logits[index],
+            hashes=self.hashes[index],
+            copied=self.copied[index],
+        )
