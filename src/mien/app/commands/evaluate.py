@@ -1,0 +1,73 @@
+"""``mien evaluate``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.app import options as opt
+
+_HELP = """Score a model on a split, or show saved predictions again.
+
+MODEL is a run folder or a .safetensors file. Without DATA the numbers are computed again from
+the run's predictions.parquet, and the model does not run.
+
+\b
+Examples:
+  mien evaluate runs/cnn4-1 fer2013.zip
+  mien evaluate runs/cnn4-1 fer2013.zip --split test --no-flip --out test-scores
+  mien evaluate runs/cnn4-1 --json
+"""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the verb."""
+    app.command("evaluate", help=_HELP)(run)
+
+
+def run(
+    model: Annotated[str, typer.Argument(metavar="MODEL", show_default=False)],
+    data: Annotated[
+        str | None, typer.Argument(metavar="[DATA]", help="As for 'mien train'.")
+    ] = None,
+    split: Annotated[
+        str, typer.Option("--split", help="train, validation, test or all.")
+    ] = "validation",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
+    flip: opt.Flip = True,
+    format: opt.Format = "",
+    map: opt.Map = None,
+    skip_bad: opt.SkipBad = False,
+    device: opt.Device = "auto",
+    precision: opt.Precision = "fp32",
+    json_out: opt.Json = False,
+) -> None:
+    """Evaluate or recompute, write figures, show."""
+    from mien.app import console
+
+    with console.needs_extra("evaluate"):
+        from mien.app.evaluation import as_json, show_evaluation, write_figures
+        from mien.jobs.evaluate import EvaluateOptions, evaluate, recompute
+        from mien.jobs.prepare import DataOptions
+
+    if data is None:
+        result = recompute(model)
+    else:
+        options = EvaluateOptions(
+            split=split,
+            flip=flip,
+            data=DataOptions(format=format, map=tuple(map or ()), skip_bad=skip_bad),
+            accelerator=device,
+            precision=precision,
+        )
+        with console.progress_bars() as progress:
+            result = evaluate(model, data, options, out=out, progress=progress)
+    for note in result.notes:
+        console.say(note)
+    folder = (out or result.folder or Path()) / "figures"
+    write_figures(result, folder)
+    if json_out:
+        console.show_json(as_json(result))
+    else:
+        show_evaluation(result)
+        console.show(f"\nPredictions in {result.folder}, figures in {folder}")

@@ -1,0 +1,136 @@
+"""``mien train``."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mien.app import options as opt
+from mien.errors import OptionError
+
+if TYPE_CHECKING:
+    from mien.train.recipes import Recipe
+
+_HELP = """Train a network on labelled faces and evaluate it.
+
+Writes a run folder: the model, its history, predictions on the validation split, figures.
+Ctrl-C stops at a point from which --resume goes on to the same result.
+
+\b
+Examples:
+  mien train fer2013.zip
+  mien train faces/ --classes found --epochs 20 --out runs/mine
+  mien train fer2013.zip --set model.widths=48,96,192,384 --seed 1
+  mien train my-faces/ --from runs/cnn4-1 --learning-rate 0.02 --epochs 10
+  mien train --resume runs/cnn4-1
+  torchrun --nproc-per-node 2 -m mien train fer2013.zip --out runs/two
+"""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the verb."""
+    app.command("train", help=_HELP)(run)
+
+
+def run(
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[DATA]",
+            help="A folder, .zip, .tar.gz or .csv of labelled faces, or 'synthetic:N'.",
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this run.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The run folder.", show_default="runs/RECIPE-NUMBER"),
+    ] = None,
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="cnn4, quick, balanced or demo.")
+    ] = "cnn4",
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the images.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", help="Images a step, over all ranks.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning-rate", help="The schedule's peak.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Any field of the recipe."),
+    ] = None,
+    start_from: Annotated[
+        str, typer.Option("--from", metavar="MODEL", help="Fine-tune this model.")
+    ] = "",
+    keep_copies: Annotated[
+        bool,
+        typer.Option("--keep-copies", help="Keep training images copied in validation."),
+    ] = False,
+    format: opt.Format = "",
+    size: opt.Size = 48,
+    colour: opt.Colour = False,
+    map: opt.Map = None,
+    classes: opt.Classes = "seven",
+    skip_bad: opt.SkipBad = False,
+    device: opt.Device = "auto",
+    precision: opt.Precision = "auto",
+    threads: opt.Threads = 0,
+    save_every: Annotated[
+        float, typer.Option("--save-every", min=0, help="Seconds between saved states.")
+    ] = 60.0,
+    json_out: opt.Json = False,
+) -> None:
+    """Parse, train or resume, evaluate, show."""
+    from mien.app.console import needs_extra
+
+    if (data is None) == (resume is None):
+        raise OptionError("name DATA to train on, or --resume RUN to go on with one (not both)")
+    with needs_extra("train"):
+        from mien.app.training import run_training
+        from mien.jobs.prepare import DataOptions
+        from mien.jobs.train import TrainOptions
+
+    if resume is not None:
+        run_training(None, None, resume, save_every=save_every, as_json=json_out)
+        return
+    chosen = _recipe(
+        recipe,
+        {"seed": seed, "epochs": epochs, "batch_size": batch_size,
+         "optim.learning_rate": learning_rate},
+        settings or [],
+    )  # fmt: skip
+    options = TrainOptions(
+        source=str(data),
+        data=DataOptions(
+            format=format,
+            size=size,
+            colour=colour,
+            map=tuple(map or ()),
+            classes=classes,
+            skip_bad=skip_bad,
+        ),
+        start_from=start_from,
+        keep_copies=keep_copies,
+        accelerator=device,
+        precision=precision,
+        threads=threads,
+    )
+    run_training(options, chosen, out, save_every=save_every, as_json=json_out)
+
+
+def _recipe(name: str, given: dict[str, Any], settings: list[str]) -> "Recipe":
+    from mien.config import override
+    from mien.train.recipes import recipe
+
+    assignments = {key: json.dumps(value) for key, value in given.items() if value is not None}
+    for text in settings:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise OptionError(f"--set {text}: write it as FIELD=VALUE, for example epochs=20")
+        assignments[key.strip()] = value
+    return override(recipe(name), assignments)

@@ -1,0 +1,109 @@
+"""What a person sees of an evaluation: tables in the terminal, sentences, figures."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.table import Table
+
+from mien.app import console
+from mien.app.figures.classes import draw_classes
+from mien.app.figures.confusion import draw_confusion
+from mien.app.figures.history import draw_history
+from mien.evaluate.confusion import Evaluation, Scores
+from mien.evaluate.pairs import confused_pairs
+from mien.evaluate.words import describe, percent
+from mien.jobs.evaluate import EvaluateResult
+from mien.train.history import Row
+
+_PAIRS_SHOWN = 8
+
+
+def show_evaluation(result: EvaluateResult) -> None:
+    """Accuracy, per-class table, confusion matrix, ranked pairs and what they support saying."""
+    evaluation = result.evaluation
+    main = main_scores(evaluation)
+    console.show(_accuracy_table(evaluation))
+    about = evaluation.about
+    if about.get("flip"):
+        console.show("Each picture's probabilities are averaged with those of its mirror image.")
+    console.show(_class_table(main))
+    console.show(_confusion_table(main))
+    pairs = _pair_table(main)
+    if pairs.row_count:
+        console.show(pairs)
+    for sentence in describe(main.counts, main.classes):
+        console.show(f"  {sentence}")
+
+
+def main_scores(evaluation: Evaluation) -> Scores:
+    """The scores to look at first: without copies, where that leaves any images."""
+    return evaluation.without_copies or evaluation.whole
+
+
+def write_figures(
+    result: EvaluateResult, folder: Path, history: Sequence[Row] | None = None
+) -> list[Path]:
+    """Draw the confusion matrix, the classes and the history as SVG and PNG into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    scores = main_scores(result.evaluation)
+    written = [*draw_confusion(scores, folder / "confusion")]
+    written += draw_classes(scores, folder / "classes")
+    if history:
+        written += draw_history([asdict(row) for row in history], folder / "history")
+    return written
+
+
+def _accuracy_table(evaluation: Evaluation) -> Table:
+    splits = ", ".join(f"{name} {count:,}" for name, count in evaluation.splits.items())
+    table = console.table(
+        f"Evaluation ({splits}); 95 % intervals", "images", "number", "accuracy", "macro-F1", "loss"
+    )
+    parts = [("whole split", evaluation.whole)]
+    if evaluation.without_copies is not evaluation.whole:
+        parts.append(("without a copy in training", evaluation.without_copies))
+        parts.append(("with a copy in training", evaluation.copies_only))
+    for name, scores in parts:
+        if scores is not None:
+            accuracy, f1 = percent(scores.accuracy), percent(scores.macro_f1)
+            table.add_row(name, f"{scores.n:,}", accuracy, f1, f"{scores.loss:.3f}")
+    return table
+
+
+def _class_table(scores: Scores) -> Table:
+    table = console.table("\nPer class", "class", "images", "recall", "precision", "F1")
+    for one in scores.per_class:
+        recall, precision, f1 = percent(one.recall), percent(one.precision), percent(one.f1)
+        table.add_row(one.name, f"{one.support:,}", recall, precision, f1)
+    return table
+
+
+def _confusion_table(scores: Scores) -> Table:
+    table = console.table(
+        "\nConfusion: rows the label, columns the prediction; count and % of the row",
+        "",
+        *scores.classes,
+    )
+    for name, row in zip(scores.classes, scores.counts.tolist(), strict=True):
+        total = max(sum(row), 1)
+        table.add_row(name, *(f"{n:,} {100 * n / total:3.0f}%" if n else "·" for n in row))
+    return table
+
+
+def _pair_table(scores: Scores) -> Table:
+    table = console.table("\nMost confused", "label → prediction", "rate", "images")
+    for pair in confused_pairs(scores.counts, scores.classes)[:_PAIRS_SHOWN]:
+        table.add_row(
+            f"{pair.truth} → {pair.predicted}", percent(pair.rate), f"{pair.count:,} of {pair.n:,}"
+        )
+    return table
+
+
+def as_json(result: EvaluateResult) -> dict[str, object]:
+    """The evaluation with its sentences and the folder that it was written to."""
+    scores = main_scores(result.evaluation)
+    data: dict[str, object] = json.loads(json.dumps(result.evaluation.to_json()))
+    data["findings"] = describe(scores.counts, scores.classes)
+    data["folder"] = str(result.folder)
+    return data

@@ -1,0 +1,34 @@
+"""Options that several verbs share."""
+
+from typing import Annotated
+
+import typer
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A folder, .zip, .tar.gz or .csv of labelled faces, or 'synthetic:N'.",
+        show_default=False,
+    ),
+]
+Format = Annotated[str, typer.Option("--format", help="Layout of DATA instead of recognising it.")]
+Size = Annotated[int, typer.Option("--size", min=16, max=1024, help="Side in pixels.")]
+Colour = Annotated[bool, typer.Option("--colour", help="Three channels instead of grey.")]
+Map = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="FOUND=CLASS", help="Take a class of DATA for one of the seven."),
+]
+Classes = Annotated[
+    str, typer.Option("--classes", help="'seven', or 'found' for those that are there.")
+]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave out bad records and list them, go on.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Write the result as JSON on stdout.")]
+Flip = Annotated[
+    bool, typer.Option("--flip/--no-flip", help="Average each picture with its mirror image.")
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Precision = Annotated[str, typer.Option("--precision", help="auto, fp32 or bf16.")]
+Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 for all cores.")]

@@ -1,0 +1,113 @@
+"""Random changes to whole batches of pictures, on the device that holds them.
+
+Legend: N batch, C channels, H W image. Pictures come and go as ``uint8``.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mien.errors import OptionError
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """How far a picture may be changed; every amount is drawn uniformly for each picture.
+
+    flip: probability of mirroring left and right. rotation: degrees to either side.
+    shift: share of the side, to either side, in x and y. scale: natural logarithm of the zoom, to
+    either side (0.1: 0.905 to 1.105). contrast: logarithm of the gain about mid-grey, to either
+    side. brightness: share of the range 0..255 added or taken. erase: probability that one
+    rectangle is painted grey; erase_side: its least and greatest side as a share of the image's.
+    """
+
+    flip: float = 0.5
+    rotation: float = 10.0
+    shift: float = 0.06
+    scale: float = 0.1
+    contrast: float = 0.15
+    brightness: float = 0.08
+    erase: float = 0.0
+    erase_side: tuple[float, float] = (0.12, 0.4)
+
+    def __post_init__(self) -> None:
+        """Check ranges.
+
+        Raises:
+            OptionError: a probability outside 0..1, or a negative amount.
+        """
+        for name in ("flip", "erase"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise OptionError(f"augment.{name} {getattr(self, name)}: a probability is 0 to 1")
+        for name in ("rotation", "shift", "scale", "contrast", "brightness"):
+            if getattr(self, name) < 0:
+                raise OptionError(f"augment.{name} {getattr(self, name)}: not below 0")
+        low, high = self.erase_side
+        if not 0 < low <= high <= 1:
+            raise OptionError(f"augment.erase_side {self.erase_side}: two shares, 0 < low <= high")
+
+
+def augment(image_NCHW: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """A changed copy of a batch: geometry, then light, then erasing.
+
+    image_NCHW: ``uint8``, on the generator's device. Pixels that come from outside the picture
+    repeat its border. Returns ``uint8`` N×C×H×W.
+    """
+    changed = _light(_geometry(image_NCHW.float(), config, generator), config, generator)
+    if config.erase:
+        changed = _erase(changed, config, generator)
+    return changed.add_(0.5).clamp_(0, 255).to(torch.uint8)
+
+
+def _uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> Tensor:
+    draw = torch.rand(shape, generator=generator, device=generator.device)
+    return (draw * 2 - 1) * bound
+
+
+def _geometry(image_NCHW: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    n = len(image_NCHW)
+    angle = _uniform((n,), math.radians(config.rotation), generator)
+    zoom = torch.exp(_uniform((n,), config.scale, generator))
+    # affine_grid's coordinates run from -1 to 1, so a share of the side counts twice.
+    shift = _uniform((n, 2), 2 * config.shift, generator)
+    mirrored = torch.rand(n, generator=generator, device=generator.device) < config.flip
+    sign = torch.where(mirrored, -1.0, 1.0)
+    cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
+    height, width = image_NCHW.shape[-2:]
+    y = torch.linspace(1 / height - 1, 1 - 1 / height, height, device=angle.device)[:, None]
+    x = torch.linspace(1 / width - 1, 1 - 1 / width, width, device=angle.device)
+    # The same as functional.affine_grid(…, align_corners=False), at a quarter of its time.
+    c, s, m = (value[:, None, None] for value in (cos, sin, sign))
+    grid = torch.stack(
+        (c * m * x - s * y + shift[:, 0, None, None], s * m * x + c * y + shift[:, 1, None, None]),
+        dim=-1,
+    )
+    return functional.grid_sample(image_NCHW, grid, padding_mode="border", align_corners=False)
+
+
+def _light(image_NCHW: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    shape = (len(image_NCHW), 1, 1, 1)
+    gain = torch.exp(_uniform(shape, config.contrast, generator))
+    offset = _uniform(shape, config.brightness, generator) * 255
+    # (x - 127.5) * gain + 127.5 + offset with one pass over the pixels.
+    return torch.addcmul(127.5 * (1 - gain) + offset, image_NCHW, gain)
+
+
+def _erase(image_NCHW: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    n, _, height, width = image_NCHW.shape
+    device = generator.device
+    low, high = config.erase_side
+
+    def inside(length: int) -> Tensor:
+        draw = torch.rand((2, n, 1), generator=generator, device=device)
+        side = (low + (high - low) * draw[0]) * length
+        start = draw[1] * (length - side)
+        position = torch.arange(length, device=device) + 0.5
+        return (position >= start) & (position < start + side)
+
+    chosen = torch.rand((n, 1, 1), generator=generator, device=device) < config.erase
+    mask = inside(height)[:, :, None] & inside(width)[:, None, :] & chosen
+    return image_NCHW.masked_fill(mask[:, None], 127.5)

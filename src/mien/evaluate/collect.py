@@ -1,0 +1,147 @@
+"""Run a classifier over pictures in memory and hand back its logits; the one file with torch.
+
+Takes any ``nn.Module`` that eats ``uint8`` N×C×H×W and gives N×K scores; for one that wants
+floats, put its preprocessing in front of it (``nn.Sequential(preprocess, model)``). Leaves the
+model as it found it: training flags, buffers, ``.grad``, hooks, device, and torch's random
+state (of the processor and of CUDA), on an error too. Knows nothing of data sets, files or scores.
+"""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from mien.errors import DataError, ModelFileError, OptionError
+from mien.types import Progress, silent
+
+PRECISIONS = ("fp32", "bf16")
+
+
+def collect(
+    model: nn.Module,
+    images: NDArray[np.uint8] | torch.Tensor,
+    *,
+    device: torch.device | str,
+    precision: str = "fp32",
+    batch_size: int = 512,
+    flip: bool = False,
+    progress: Progress = silent,
+) -> NDArray[np.float32]:
+    """The model's logits in evaluation mode and without gradients: float32 N×K.
+
+    Args:
+        images: uint8 N×C×H×W, 0..255; an array may be read-only or memory-mapped.
+        device: where to run; a model that is elsewhere is taken there and back.
+        precision: ``fp32``, or ``bf16`` for autocast (weights stay float32).
+        flip: average the softmax probabilities of each picture and its mirror image. The result
+            is the logarithm of that mean, which is as good as logits: softmax of it gives the
+            mean probabilities back.
+        progress: told ``("logits", done, N)`` after each batch.
+
+    Raises:
+        DataError: no pictures.
+        OptionError: a precision or batch size that there is not.
+        ModelFileError: the model gives something other than N×K finite scores.
+        TypeError: the images are not uint8 N×C×H×W.
+    """
+    device = torch.device(device)
+    _check_arguments(images, precision, batch_size)
+    N, parts = len(images), []
+    autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+    with _as_found(model, device), torch.no_grad(), autocast:
+        for start in range(0, N, batch_size):
+            batch = _tensor(images[start : start + batch_size]).to(device)
+            logits = _scores(model, batch)
+            if flip:
+                both = torch.stack([logits, _scores(model, batch.flip(-1))])
+                logits = both.log_softmax(dim=-1).logsumexp(dim=0) - math.log(2)
+            parts.append(logits.cpu().numpy())
+            progress("logits", min(start + batch_size, N), N)
+    result = np.concatenate(parts)
+    bad = np.flatnonzero(~np.isfinite(result).all(axis=1))
+    if len(bad):
+        raise ModelFileError(
+            f"the model's scores are not finite for {len(bad)} of {N} images (first: number "
+            f"{bad[0]}); it diverged: train it again with a lower learning rate"
+        )
+    return result
+
+
+def _check_arguments(images: Any, precision: str, batch_size: int) -> None:
+    if images.ndim != 4 or images.dtype not in (np.uint8, torch.uint8):
+        raise TypeError(f"images are {images.dtype} {tuple(images.shape)}, not uint8 N×C×H×W")
+    if len(images) == 0:
+        raise DataError("there are no images to evaluate; choose a split that has some")
+    if precision not in PRECISIONS:
+        raise OptionError(f"precision {precision!r}: there are {', '.join(PRECISIONS)}")
+    if batch_size < 1:
+        raise OptionError(f"batch size {batch_size}: must be at least 1")
+
+
+def _tensor(batch: NDArray[np.uint8] | torch.Tensor) -> torch.Tensor:
+    # Copied, since torch warns of arrays that may not be written to.
+    return batch if isinstance(batch, torch.Tensor) else torch.from_numpy(np.array(batch))
+
+
+def _scores(model: nn.Module, batch: torch.Tensor) -> torch.Tensor:
+    found = model(batch)
+    if not isinstance(found, torch.Tensor) or found.ndim != 2 or len(found) != len(batch):
+        shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+        raise ModelFileError(
+            f"the model gives {shape} for {len(batch)} images, not one row of scores for each; "
+            "it is no classifier"
+        )
+    return found.float()
+
+
+@contextlib.contextmanager
+def _as_found(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Evaluation mode on ``device``; afterwards everything as before."""
+    modes = [(module, module.training) for module in model.modules()]
+    buffers = [
+        (module, name, buffer, buffer.clone())
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
+    home = _home(model, device)
+    with torch.random.fork_rng(_cuda_devices(device)):
+        try:
+            model.eval()
+            if home is not None:
+                model.to(device)
+            yield
+        finally:
+            if home is not None:
+                model.to(home)
+            for module, mode in modes:
+                module.training = mode
+            with torch.no_grad():
+                for module, name, buffer, content in buffers:
+                    # Some forwards write into a buffer, others put a new one in its place.
+                    module._buffers[name] = buffer
+                    if not torch.equal(buffer, content):
+                        buffer.copy_(content)
+
+
+def _home(model: nn.Module, device: torch.device) -> torch.device | None:
+    """Where the model is, if that is not ``device``."""
+    homes = {tensor.device for tensor in chain(model.parameters(), model.buffers())}
+    if all(h.type == device.type and device.index in (None, h.index) for h in homes):
+        return None
+    if len(homes) > 1:
+        raise OptionError(f"the model is spread over {len(homes)} devices; gather it on one")
+    return homes.pop()
+
+
+def _cuda_devices(device: torch.device) -> list[int]:
+    """The devices whose random state is to be kept besides the processor's."""
+    if device.type != "cuda":
+        return []
+    return [torch.cuda.current_device() if device.index is None else device.index]

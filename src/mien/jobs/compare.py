@@ -1,0 +1,16 @@
+"""The verb ``compare``: two models on the same pictures, from their saved predictions."""
+
+from pathlib import Path
+
+from mien.evaluate.compare import Comparison
+from mien.evaluate.compare import compare as compare_outputs
+from mien.jobs.evaluate import recompute
+
+
+def compare(a: Path | str, b: Path | str) -> Comparison:
+    """Compare two run folders or ``predictions.parquet`` files.
+
+    Raises:
+        MienError: predictions are missing, or not about the same images.
+    """
+    return compare_outputs(recompute(a).outputs, recompute(b).outputs)

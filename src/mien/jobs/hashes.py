@@ -1,0 +1,42 @@
+"""The content hashes of a run's training split, kept so that copies are known to any evaluation."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import RunError
+from mien.runs import Run, write_atomic
+from mien.types import ImageSet
+
+_NAME = "training_hashes.npy"
+
+
+def write_training_hashes(run: Run, images: ImageSet) -> None:
+    """Keep the hashes of the whole training split, those left out of training included.
+
+    Copies of them in another split are what published figures profit from, so a copy counts
+    whether or not mien trained on it.
+    """
+    content = io.BytesIO()
+    np.save(content, np.unique(images.hashes[images.where("train")]), allow_pickle=False)
+    write_atomic(run.path / _NAME, content.getvalue())
+
+
+def read_training_hashes(folder: Path) -> NDArray[np.bytes_] | None:
+    """``S32`` hashes kept in a run folder, ascending; None where it keeps none.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    path = folder / _NAME
+    if not path.is_file():
+        return None
+    try:
+        hashes = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise RunError(f"{path}: damaged ({error})") from error
+    if hashes.ndim != 1 or hashes.dtype != np.dtype("S32"):
+        raise RunError(f"{path}: not a list of content hashes")
+    return np.asarray(hashes)

@@ -1,0 +1,47 @@
+"""Starts Lightning Fabric, alone or as one of ``torchrun``'s ranks."""
+
+import logging
+import os
+
+import torch
+from lightning_fabric import Fabric
+
+from mien.jobs.prepare import DataOptions, read_source
+from mien.train.hardware import Hardware, choose_hardware
+from mien.types import ImageSet, Progress
+
+
+def launch(accelerator: str, precision: str, threads: int) -> tuple[Fabric, Hardware]:
+    """Fabric on the hardware that is there; under ``torchrun`` with DDP over its ranks.
+
+    Sets torch's number of threads for this process.
+
+    Raises:
+        OptionError: an accelerator that is not there, or an unknown precision.
+    """
+    ranks = int(os.environ.get("WORLD_SIZE", "1"))
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", str(ranks)))
+    hardware = choose_hardware(
+        accelerator=accelerator, precision=precision, threads=threads, ranks=local
+    )
+    torch.set_num_threads(hardware.threads)
+    # Fabric announces on stderr what mien says in its own words, or what no user asked about.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    fabric = Fabric(
+        accelerator=hardware.accelerator,
+        devices=local,
+        num_nodes=max(1, ranks // local),
+        strategy="ddp" if ranks > 1 else "auto",
+        precision="bf16-mixed" if hardware.precision == "bf16" else "32-true",
+    )
+    fabric.launch()
+    return fabric, hardware
+
+
+def read_once(fabric: Fabric, source: str, options: DataOptions, progress: Progress) -> ImageSet:
+    """Read pictures on the first rank, which fills the cache, then on the others from it."""
+    if fabric.world_size == 1:
+        return read_source(source, options, progress=progress)
+    images = read_source(source, options, progress=progress) if fabric.is_global_zero else None
+    fabric.barrier()
+    return images if images is not None else read_source(source, options)

@@ -1,0 +1,242 @@
+"""The verb ``train``: from labelled pictures to a run folder; and going on with one."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+
+from mien.config import from_json
+from mien.data.loader import Pictures
+from mien.errors import OptionError, RunError
+from mien.jobs.hashes import write_training_hashes
+from mien.jobs.launch import launch, read_once
+from mien.jobs.network import fit_to_data, make_network, start_model
+from mien.jobs.prepare import DataOptions, Selection, absolute, select, with_validation
+from mien.models.checkpoint import Model, save_model
+from mien.runs import Run, provenance, write_json
+from mien.train.history import Row
+from mien.train.loop import Loop, Status, Task
+from mien.train.recipes import Recipe, cnn4, recipe_from_json, recipe_to_json
+from mien.types import ImageSet, Progress, silent
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """What a run is asked to do, besides its recipe; kept in ``run.json``.
+
+    source: where the pictures are. start_from: a model whose weights are the start, or empty.
+    keep_copies: keep training images that have an identical copy in the validation split.
+    accelerator: ``auto``, ``cpu`` or ``cuda``; precision: ``auto``, ``fp32`` or ``bf16``;
+    threads: 0 for this process's share of the cores.
+    """
+
+    source: str
+    data: DataOptions = field(default_factory=DataOptions)
+    start_from: str = ""
+    keep_copies: bool = False
+    accelerator: str = "auto"
+    precision: str = "auto"
+    threads: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listeners:
+    """Who hears of progress. reading: of pictures; told: sentences; training: of the loop.
+
+    stop: asked after each step whether to save and end.
+    """
+
+    reading: Progress = silent
+    told: Callable[[str], None] = lambda sentence: None
+    training: Callable[[Status], None] = lambda status: None
+    stop: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """A finished run. main: whether this process is the first of its ranks."""
+
+    run: Run
+    model: Model
+    images: ImageSet
+    rows: tuple[Row, ...]
+    main: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """What ``train`` and ``resume`` both come down to."""
+
+    fabric: Fabric
+    options: TrainOptions
+    recipe: Recipe
+    images: ImageSet
+    selection: Selection
+    start: Model | None
+    save_seconds: float
+    ears: Listeners
+
+
+def train(
+    options: TrainOptions,
+    *,
+    out: Path | str,
+    recipe: Recipe | None = None,
+    save_seconds: float = 60.0,
+    listeners: Listeners | None = None,
+) -> TrainResult:
+    """Train a network on ``options.source`` and write the run to the folder ``out``.
+
+    Raises:
+        MienError: bad data, options, model or folder. Interrupted: ``listeners.stop`` said so.
+    """
+    recipe, ears = recipe or cnn4(), listeners or Listeners()
+    fabric, hardware = launch(options.accelerator, options.precision, options.threads)
+    options = replace(
+        options,
+        source=absolute(options.source),
+        precision=hardware.precision,
+        threads=hardware.threads,
+    )
+    start = start_model(options.start_from)
+    if start is not None:
+        config = start.config
+        recipe = replace(recipe, architecture=start.architecture, model=config)
+        data = replace(options.data, size=config.size, colour=config.channels == 3)
+        options = replace(options, data=data)
+    images = read_once(fabric, options.source, options.data, ears.reading)
+    images = with_validation(images, recipe.seed)
+    recipe = fit_to_data(recipe, images)
+    selection = select(images, keep_copies=options.keep_copies)
+    for sentence in (*images.notes, *selection.notes):
+        ears.told(sentence)
+    ears.told(f"{hardware.precision} on {hardware.accelerator}, {hardware.threads} threads "
+              f"({hardware.reason})")  # fmt: skip
+    job = _Job(
+        fabric=fabric,
+        options=options,
+        recipe=recipe,
+        images=images,
+        selection=selection,
+        start=start,
+        save_seconds=save_seconds,
+        ears=ears,
+    )
+    if fabric.is_global_zero:
+        _write_record(Run.create(out), job)
+    fabric.barrier()
+    return _run(job, Run.open(out))
+
+
+def resume(
+    path: Path | str, *, save_seconds: float = 60.0, listeners: Listeners | None = None
+) -> TrainResult:
+    """Go on with an interrupted run; of a finished one only the model is written again.
+
+    Raises:
+        RunError: no run there, or its data are no longer what they were.
+    """
+    run = Run.open(path)
+    record = run.read_record()
+    try:
+        options = from_json(TrainOptions, record["options"])
+        recipe = recipe_from_json(record["recipe"])
+        fingerprint = record["data"]["fingerprint"]
+    except (KeyError, TypeError, OptionError) as error:
+        raise RunError(f"{run.record}: not a run of this version of mien ({error})") from error
+    ears = listeners or Listeners()
+    fabric, _ = launch(options.accelerator, options.precision, options.threads)
+    images = read_once(fabric, options.source, options.data, ears.reading)
+    if images.fingerprint != fingerprint:
+        raise RunError(
+            f"{options.source}: its pictures are not those that the run began with; "
+            "put the old ones back, or train anew"
+        )
+    images = with_validation(images, recipe.seed)
+    job = _Job(
+        fabric=fabric,
+        options=options,
+        recipe=recipe,
+        images=images,
+        selection=select(images, keep_copies=options.keep_copies),
+        start=start_model(options.start_from),
+        save_seconds=save_seconds,
+        ears=ears,
+    )
+    return _run(job, run)
+
+
+def _run(job: _Job, run: Run) -> TrainResult:
+    images, device = job.images, job.fabric.device
+    main = job.fabric.is_global_zero
+    with run.lock() if main else contextlib.nullcontext(), _own_randomness(device):
+        network = make_network(job.recipe, images, job.selection.training, job.start)
+        task = Task(
+            network=network,
+            training=Pictures.of(images.images, images.labels, job.selection.training, device),
+            validation=Pictures.of(images.images, images.labels, job.selection.validation, device),
+            recipe=job.recipe,
+            run=run,
+            save_seconds=job.save_seconds,
+            report=job.ears.training,
+            stop=job.ears.stop,
+        )
+        loop = Loop(job.fabric, task)
+        trained = loop.run()
+        model = Model(
+            network=trained,
+            architecture=job.recipe.architecture,
+            config=job.recipe.model,
+            classes=images.classes,
+            about=_about(job),
+        )
+        if main:
+            save_model(run.model, model)
+    job.fabric.barrier()
+    return TrainResult(run=run, model=model, images=images, rows=loop.at.rows, main=main)
+
+
+def _write_record(run: Run, job: _Job) -> None:
+    images = job.images
+    write_training_hashes(run, images)
+    record = {
+        "format": 1,
+        "options": asdict(job.options),
+        "recipe": recipe_to_json(job.recipe),
+        "data": {
+            "layout": images.layout,
+            "fingerprint": images.fingerprint,
+            "classes": list(images.classes),
+            "training_images": len(job.selection.training),
+            "validation_images": len(job.selection.validation),
+            "copies_left_out": job.selection.left_out,
+            "validation_from": "the source" if images.has_validation else "a tenth of training",
+            "notes": [*images.notes, *job.selection.notes],
+            "problems": [str(problem) for problem in images.problems],
+        },
+        "ranks": job.fabric.world_size,
+        **provenance(),
+    }
+    write_json(run.record, record)
+
+
+def _about(job: _Job) -> dict[str, object]:
+    # No times, so that a resumed run's file is the same to the bit.
+    return {
+        "recipe": recipe_to_json(job.recipe),
+        "data_fingerprint": job.images.fingerprint,
+        "training_images": len(job.selection.training),
+        "copies_left_out": job.selection.left_out,
+        "precision": job.options.precision,
+        "versions": provenance()["versions"],
+    }
+
+
+@contextlib.contextmanager
+def _own_randomness(device: torch.device) -> Iterator[None]:
+    """Training reseeds torch's global generators; a caller finds them as they were."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        yield

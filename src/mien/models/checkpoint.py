@@ -1,0 +1,139 @@
+"""Models and training states as safetensors files; see ``card`` for the format.
+
+Loading builds the network named in the metadata from mien's own registry, checks every shape
+before any memory is taken, and executes nothing from the file.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors import torch as safetensors_torch
+from torch import Tensor, nn
+
+from mien.config import to_json
+from mien.errors import ModelFileError, OptionError
+from mien.models.card import blank_metadata, read_tensor_file, seal
+from mien.models.registry import build, config_from_json
+from mien.runs import write_atomic
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A network with what is needed to use it.
+
+    network: takes ``uint8`` N×C×size×size, gives ``float32`` N×K logits; in evaluation mode.
+    architecture, config: what built it. classes: K names in the order of the logits.
+    about: JSON-able facts on its origin. checksum: hex SHA-256 of its file, empty if unsaved.
+    """
+
+    network: nn.Module
+    architecture: str
+    config: Any
+    classes: tuple[str, ...]
+    about: dict[str, Any] = field(default_factory=dict)
+    checksum: str = ""
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """What a picture must become before it is handed to the network."""
+        return {
+            "size": self.config.size,
+            "channels": self.config.channels,
+            "dtype": "uint8",
+            "range": [0, 255],
+        }
+
+
+def pack(kind: str, tensors: dict[str, Tensor], meta: dict[str, Any]) -> bytes:
+    """Tensors and JSON-able metadata as the bytes of a sealed file; equal input, equal bytes."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return seal(safetensors_torch.save(plain, metadata=blank_metadata(kind, meta)))
+
+
+def unpack(path: Path | str, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and metadata of a sealed file.
+
+    Raises:
+        ModelFileError: missing, truncated, altered, foreign, or of another kind.
+    """
+    file = read_tensor_file(path, kind)
+    try:
+        return safetensors_torch.load(file.content), file.meta
+    except (SafetensorError, ValueError, KeyError, RuntimeError, OverflowError) as error:
+        raise ModelFileError(f"{path}: its tensors cannot be read ({error})") from error
+
+
+def model_bytes(model: Model) -> bytes:
+    """A model as the content of a ``.safetensors`` file."""
+    meta = {
+        "architecture": model.architecture,
+        "config": to_json(model.config),
+        "classes": list(model.classes),
+        "preprocessing": model.preprocessing,
+        "about": model.about,
+    }
+    return pack("model", model.network.state_dict(), meta)
+
+
+def save_model(path: Path, model: Model) -> None:
+    """Write a model atomically."""
+    write_atomic(path, model_bytes(model))
+
+
+def load_model(path: Path | str) -> Model:
+    """A model from its ``.safetensors`` file, or from a run folder that holds one.
+
+    Raises:
+        ModelFileError: missing, truncated, altered, foreign, or not a model this mien knows.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "model.safetensors"
+        if not path.is_file():
+            raise ModelFileError(
+                f"{path.parent}: no model.safetensors in it; is its training unfinished? "
+                f"go on with 'mien train --resume {path.parent}'"
+            )
+    tensors, meta = unpack(path, "model")
+    try:
+        name = str(meta["architecture"])
+        config = config_from_json(name, meta["config"])
+        classes = tuple(str(label) for label in meta["classes"])
+        about = dict(meta["about"])
+    except (OptionError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelFileError(f"{path}: its metadata cannot be used ({error})") from error
+    if len(classes) != config.classes:
+        raise ModelFileError(f"{path}: {len(classes)} class names for {config.classes} outputs")
+    network = _restore(name, config, tensors, path)
+    return Model(
+        network=network,
+        architecture=name,
+        config=config,
+        classes=classes,
+        about=about,
+        checksum=str(meta["checksum"]),
+    )
+
+
+def _restore(name: str, config: Any, tensors: dict[str, Tensor], path: Path) -> nn.Module:
+    # On the meta device a network of any claimed size costs no memory, so a hostile
+    # configuration is refused by comparing shapes before anything is allocated.
+    try:
+        with torch.device("meta"):
+            network = build(name, config)
+    except (RuntimeError, TypeError, ValueError, OverflowError) as error:
+        raise ModelFileError(f"{path}: its configuration describes no network") from error
+    wanted = {key: (value.shape, value.dtype) for key, value in network.state_dict().items()}
+    found = {key: (value.shape, value.dtype) for key, value in tensors.items()}
+    if wanted != found:
+        wrong = sorted(
+            key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)
+        )
+        raise ModelFileError(f"{path}: tensor '{wrong[0]}' does not fit the network '{name}'")
+    if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
+        raise ModelFileError(f"{path}: its weights are not all finite numbers")
+    network.load_state_dict(tensors, assign=True)
+    return network.requires_grad_(True).eval()

@@ -1,0 +1,238 @@
+"""The whole training loop on one page.
+
+What it needs comes in as arguments; what it finds goes out through the run folder, ``report`` and
+the result. It prints nothing. Any step's order, augmentation and dropout follow from (seed, epoch,
+step, rank), so a run that was interrupted ends with the same bits as one that was not.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mien.data.augment import augment
+from mien.data.loader import Pictures, Sampler, mix, sampling_weights
+from mien.errors import MienError, RunError
+from mien.runs import Run
+from mien.train.clock import Clock
+from mien.train.history import HistoryWriter, Row
+from mien.train.objective import class_weights, training_loss
+from mien.train.optim import Average, learning_rate, make_optimizer
+from mien.train.recipes import Recipe
+from mien.train.state import Holders, Position, load_state, save_state
+
+EVALUATION_BATCH = 512
+
+
+class Interrupted(MienError):  # noqa: N818 - it is a wish granted, not a fault
+    """Training was asked to stop, and has saved a state from which it can go on."""
+
+    exit_code = 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """Where a run is. loss: mean of what is minimised, this epoch so far. remaining: seconds."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    images_per_second: float
+    remaining: float
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is trained on what. ``report`` hears of progress; ``stop`` asks for an early end."""
+
+    network: nn.Module
+    training: Pictures
+    validation: Pictures
+    recipe: Recipe
+    run: Run
+    save_seconds: float = 60.0
+    report: Callable[[Status], None] = lambda status: None
+    stop: Callable[[], bool] = lambda: False
+
+
+class Loop:
+    """One training run, from the newest state in its folder to the last epoch."""
+
+    def __init__(self, fabric: Fabric, task: Task) -> None:
+        self.fabric, self.task, self.recipe = fabric, task, task.recipe
+        network = task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: nn.Module = network
+        self.optimizer = make_optimizer(network, self.recipe.optim)
+        self.model, self.wrapped = fabric.setup(network, self.optimizer)
+        self.average = Average(network, self.recipe.optim.ema)
+        labels, classes = task.training.labels, self.recipe.model.classes
+        objective = self.recipe.objective
+        chance = sampling_weights(labels, classes, objective.sampling_power)
+        self.sampler = Sampler(len(task.training), self.recipe.batch_size, self.recipe.seed, chance)
+        self.weights_K = class_weights(labels, classes, objective.class_weight_power)
+        self.sample = task.training.subset(_fixed_sample(len(task.training), self.recipe))
+        self.generator = torch.Generator(device=fabric.device)
+        self.holders = Holders(network, self.average, self.optimizer)
+        self.at = load_state(task.run.state, self.holders)
+        self.loss_sum = self._sum(self.at.running_loss)
+        self.clock = Clock(self.at.seconds, self.at.step_seconds)
+        self.done = 0
+
+    def run(self) -> nn.Module:
+        """Train to the end; gives the averaged network in evaluation mode.
+
+        Raises:
+            Interrupted: ``stop`` said so; the state is saved.
+            RunError: the loss is no longer a finite number, or no saved state can be used.
+        """
+        writer = None
+        if self.fabric.is_global_zero:
+            writer = HistoryWriter(self.task.run.history, list(self.at.rows))
+        try:
+            while self.at.epoch < self.recipe.epochs:
+                self._epoch()
+                self._end_epoch()
+                if writer:
+                    writer.add(self.at.rows[-1])
+                self._save()
+                self._report()
+        finally:
+            if writer:
+                writer.close()
+        return self.average.model
+
+    def _epoch(self) -> None:
+        self.model.train()
+        ranks = {"rank": self.fabric.global_rank, "ranks": self.fabric.world_size}
+        for chosen, size in self.sampler.epoch(self.at.epoch, first=self.at.step, **ranks):
+            self._step(chosen, size)
+            self.at = self.at.next_step()
+            self.done += 1
+            self.clock.tick(step=True)
+            if self.clock.report_due():
+                self._report()
+            if self._agreed(self.task.stop()):
+                self._save()
+                raise Interrupted(f"stopped; go on with: mien train --resume {self.task.run.path}")
+            if self.clock.save_due(self.task.save_seconds) and self.at.step < self.sampler.steps:
+                self._save()
+
+    def _step(self, chosen: Tensor, size: int) -> None:
+        step = self.at.epoch * self.sampler.steps + self.at.step
+        seed = mix(self.recipe.seed, step, self.fabric.global_rank)
+        torch.manual_seed(seed)
+        self.generator.manual_seed(seed)
+        images_NCHW, labels_N = self.task.training.get(chosen)
+        images_NCHW = augment(images_NCHW, self.recipe.augment, self.generator)
+        logits_NK = self.model(images_NCHW)
+        loss = training_loss(logits_NK, labels_N, self.recipe.objective, self.weights_K)
+        # DDP takes the mean over ranks; the factor makes it the mean over the batch's images.
+        self.fabric.backward(loss * (len(chosen) * self.fabric.world_size / size))
+        for group in self.optimizer.param_groups:
+            total = self.recipe.epochs * self.sampler.steps
+            group["lr"] = learning_rate(step, total, self.recipe.optim)
+        self.wrapped.step()
+        self.wrapped.zero_grad()
+        self.average.update(self.network, step)
+        self.loss_sum += loss.detach().double() * len(chosen)
+
+    def _end_epoch(self) -> None:
+        for buffer in self.average.model.buffers():
+            # Each rank normalised its own part of the batches; all measure with the first one's.
+            buffer.copy_(self.fabric.broadcast(buffer))
+        train_loss, train_accuracy = measure(self.fabric, self.average.model, self.sample)
+        loss, accuracy = measure(self.fabric, self.average.model, self.task.validation)
+        running = float(self._total(self.loss_sum)) / len(self.task.training)
+        step_seconds = self.clock.step_seconds
+        self.clock.tick(step=False)
+        row = Row(
+            epoch=self.at.epoch + 1,
+            train_loss=train_loss,
+            train_accuracy=train_accuracy,
+            validation_loss=loss,
+            validation_accuracy=accuracy,
+            running_loss=running,
+            learning_rate=self.optimizer.param_groups[0]["lr"],
+            seconds=self.clock.seconds,
+            images_per_second=len(self.task.training) / max(step_seconds, 1e-9),
+        )
+        self.at = Position(epoch=self.at.epoch + 1, rows=(*self.at.rows, row))
+        self.loss_sum = self._sum(0.0)
+        self.clock.new_epoch()
+
+    def _save(self) -> None:
+        at = self.at.with_sums(float(self.loss_sum), self.clock.seconds, self.clock.step_seconds)
+        if self.fabric.is_global_zero:
+            folder = self.task.run.state
+            save_state(folder, at, self.sampler.steps, self.holders)
+        self.clock.saved()
+
+    def _report(self) -> None:
+        loss = float(self.loss_sum) / max(self.at.step * self.sampler.total, 1)
+        loss *= self.sampler.steps * self.fabric.world_size
+        if not math.isfinite(loss):
+            raise RunError(
+                f"the loss is no longer a finite number (epoch {self.at.epoch + 1}, step "
+                f"{self.at.step}); try a lower --learning-rate or --precision fp32"
+            )
+        left = (self.recipe.epochs - self.at.epoch) * self.sampler.steps - self.at.step
+        seen = self.at.step * self.sampler.total / self.sampler.steps
+        self.task.report(
+            Status(
+                epoch=min(self.at.epoch + 1, self.recipe.epochs),
+                epochs=self.recipe.epochs,
+                step=self.at.step,
+                steps=self.sampler.steps,
+                loss=loss,
+                images_per_second=seen / max(self.clock.step_seconds, 1e-9),
+                remaining=self.clock.remaining(self.done, left),
+                rows=self.at.rows,
+            )
+        )
+
+    def _agreed(self, wish: bool) -> bool:
+        # Ranks hear a signal at different steps; all must stop at the same one.
+        if self.fabric.world_size == 1:
+            return wish
+        return bool(self._total(self._sum(float(wish))) > 0)
+
+    def _sum(self, value: float) -> Tensor:
+        return torch.tensor(value, dtype=torch.float64, device=self.fabric.device)
+
+    def _total(self, value: Tensor) -> Tensor:
+        return sum_over_ranks(self.fabric, value)
+
+
+def measure(fabric: Fabric, network: nn.Module, pictures: Pictures) -> tuple[float, float]:
+    """Mean cross-entropy in nats and accuracy 0..1 in evaluation mode, over all ranks together."""
+    mine = torch.tensor_split(torch.arange(len(pictures)), fabric.world_size)[fabric.global_rank]
+    sums = torch.zeros(2, dtype=torch.float64, device=fabric.device)
+    network.eval()
+    with torch.no_grad(), fabric.autocast():
+        for chosen in torch.split(mine, EVALUATION_BATCH):
+            images_NCHW, labels_N = pictures.get(chosen)
+            logits_NK = network(images_NCHW).float()
+            sums[0] += functional.cross_entropy(logits_NK, labels_N, reduction="sum")
+            sums[1] += (logits_NK.argmax(1) == labels_N).sum()
+    loss, accuracy = (sum_over_ranks(fabric, sums) / len(pictures)).tolist()
+    return loss, accuracy
+
+
+def sum_over_ranks(fabric: Fabric, value: Tensor) -> Tensor:
+    """The sum of a tensor over all ranks, on every rank."""
+    total: Any = fabric.all_reduce(value, reduce_op="sum") if fabric.world_size > 1 else value
+    return torch.as_tensor(total)
+
+
+def _fixed_sample(total: int, recipe: Recipe) -> Tensor:
+    generator = torch.Generator().manual_seed(mix(recipe.seed, 0x5A))
+    order = torch.randperm(total, generator=generator)
+    return order[: recipe.train_sample].sort().values

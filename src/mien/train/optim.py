@@ -1,0 +1,99 @@
+"""Stochastic gradient descent, its learning-rate schedule, and the averaged model."""
+
+import copy
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mien.errors import OptionError
+
+SCHEDULES = ("linear", "cosine")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimConfig:
+    """SGD with Nesterov momentum.
+
+    learning_rate: the peak. warm_up: share of all steps over which it rises from 0; afterwards it
+    falls to 0 along ``schedule``. weight_decay: on weights of convolutions and linear layers only,
+    not on biases and batch normalisation. ema: decay of the averaged model a step; 0 for none.
+    """
+
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    warm_up: float = 0.15
+    schedule: str = "linear"
+    ema: float = 0.999
+
+    def __post_init__(self) -> None:
+        """Check ranges.
+
+        Raises:
+            OptionError: a field cannot be used.
+        """
+        if not 0 < self.learning_rate < math.inf:
+            raise OptionError(f"learning_rate {self.learning_rate}: above 0")
+        for name in ("momentum", "warm_up", "ema"):
+            if not 0 <= getattr(self, name) < 1:
+                raise OptionError(f"{name} {getattr(self, name)}: from 0 to below 1")
+        if self.weight_decay < 0:
+            raise OptionError(f"weight_decay {self.weight_decay}: not below 0")
+        if self.schedule not in SCHEDULES:
+            raise OptionError(f"schedule '{self.schedule}': one of {', '.join(SCHEDULES)}")
+
+
+def make_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.SGD:
+    """SGD over a model's parameters in two groups: with weight decay, and without."""
+    weights = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
+    others = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
+    return torch.optim.SGD(
+        [
+            {"params": weights, "weight_decay": config.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ],
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        nesterov=config.momentum > 0,
+        foreach=True,
+    )
+
+
+def learning_rate(step: int, total: int, config: OptimConfig) -> float:
+    """The learning rate of step ``step`` (from 0) of ``total``."""
+    position = (step + 0.5) / total
+    if position < config.warm_up:
+        return config.learning_rate * position / config.warm_up
+    left = (1 - position) / (1 - config.warm_up)
+    if config.schedule == "cosine":
+        left = 0.5 * (1 - math.cos(math.pi * left))
+    return config.learning_rate * left
+
+
+class Average:
+    """An exponential moving average of a model, its batch-normalisation statistics included.
+
+    Over the first steps the decay is (1 + step) / (10 + step), so that the average forgets the
+    random start quickly. Its network is the result of training: no epoch is picked.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Take in the weights after step ``step`` (from 0)."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        mine, theirs = self._floats(self.model), self._floats(model)
+        torch._foreach_lerp_(mine, theirs, 1 - decay)
+        for own, other in zip(self.model.buffers(), model.buffers(), strict=True):
+            if not own.is_floating_point():
+                own.copy_(other)
+
+    @staticmethod
+    def _floats(model: nn.Module) -> list[Tensor]:
+        values = [*model.parameters(), *model.buffers()]
+        return [value.detach() for value in values if value.is_floating_point()]
