@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from picture_files import KINDS, encoded, face, packed, png
 from PIL import Image
 
 from mien.data import sources
@@ -12,6 +11,7 @@ from mien.data.sources import FORMATS, read, read_pictures
 from mien.errors import DataError, LayoutError, OptionError, RecordError
 from mien.labels import CLASSES
 from mien.types import SPLITS, ImageSet
+from picture_files import KINDS, encoded, face, packed, png
 
 
 def splits_of(images: ImageSet) -> list[str]:
@@ -19,7 +19,7 @@ def splits_of(images: ImageSet) -> list[str]:
 
 
 def named(images: ImageSet) -> dict[str, tuple[str, str]]:
-    """id → (split, class)."""
+    """Id to split and class."""
     labels = [images.classes[k] if k >= 0 else "" for k in images.labels]
     return dict(zip(images.ids.tolist(), zip(splits_of(images), labels, strict=True), strict=True))
 
@@ -265,9 +265,7 @@ def test_a_broken_picture_is_an_error_or_is_skipped_and_listed(tmp_path: Path) -
         read(packed("zip", tmp_path, {"happy/1.png": b""}), skip_bad=True)
 
 
-def test_many_skipped_pictures_leave_the_others_where_they_belong(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_skipped_pictures_leave_the_others_where_they_belong(tmp_path: Path) -> None:
     files = {f"happy/{n}.png": png(n, 8) if n % 3 else b"bad" for n in range(40)}
     images = read(packed("zip", tmp_path, files), size=8, skip_bad=True)
     good = [n for n in range(40) if n % 3]
@@ -323,7 +321,7 @@ def test_the_fingerprint_is_of_content_and_reading_not_of_the_container(tmp_path
     assert len(prints) == 6
 
 
-def test_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_told(tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     files = {f"happy/{n}.png": png(n, 8) for n in range(600)}
     read(packed("zip", tmp_path, files), progress=lambda *what: told.append(what))

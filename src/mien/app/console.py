@@ -31,7 +31,8 @@ _EXTRA_OF = {
     "tensorboardX": "train",
 }
 
-out = Console(highlight=False, soft_wrap=True)
+# A pipe or a file has no width; tables in it are as wide as they need.
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 240)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

@@ -37,7 +37,7 @@ _USAGES = {
     "publictest": VALIDATION, "validation": VALIDATION, "val": VALIDATION,
     "privatetest": TEST, "test": TEST,
 }  # fmt: skip
-_VALUES = {str(value): value for value in range(256)}
+_PLAIN = b"0123456789 "
 _FIRST_ROWS = 100
 _PROGRESS_EVERY = 256
 
@@ -181,12 +181,8 @@ class _Reader:
         return text.strip(), split, self._face(row.cells[self.pixels])
 
     def _face(self, cell: str) -> bytes:
-        parts = cell.split()
         side = self.side
-        try:
-            values = bytes([_VALUES[part] for part in parts])
-        except KeyError:
-            values = bytes(self._slowly(part, place) for place, part in enumerate(parts, 1))
+        values = self._values(cell)
         if not side or len(values) != side * side:
             wanted = f"{side * side} ({side}×{side}) are expected" if side else "a square is needed"
             raise _CellError(self.pixels, f"{len(values)} values where {wanted}")
@@ -196,8 +192,17 @@ class _Reader:
             values = face.resize(size, Image.Resampling.BILINEAR).tobytes()
         return values * self.how.channels
 
+    def _values(self, cell: str) -> bytes:
+        # NumPy's parser is five times as fast as Python's, and safe on nothing but digits and
+        # blanks, which is what nearly every cell holds; the others are looked at value by value.
+        if cell.strip() and not cell.encode("utf-8", "replace").translate(None, _PLAIN):
+            values = np.fromstring(cell, np.int64, sep=" ")
+            if values.max() <= 255:
+                return values.astype(np.uint8).tobytes()
+        return bytes(self._slowly(part, place) for place, part in enumerate(cell.split(), 1))
+
     def _slowly(self, part: str, place: int) -> int:
-        """One pixel value that is not written in the usual way, such as ``007``."""
+        """One pixel value of a cell that NumPy cannot be trusted with."""
         if fault := text_fault(part):
             raise _CellError(self.pixels, f"value {place}: {fault}")
         if not (part.isascii() and part.isdecimal()):

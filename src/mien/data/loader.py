@@ -89,7 +89,7 @@ class Sampler:
     @property
     def steps(self) -> int:
         """Batches an epoch."""
-        return max(1, round(self.total / self.batch_size))
+        return min(max(1, round(self.total / self.batch_size)), self.total // 2)
 
     def epoch(
         self, epoch: int, *, first: int = 0, rank: int = 0, ranks: int = 1

@@ -123,7 +123,7 @@ def p_value(p: float) -> str:
     if p < 0.0001:
         return "p < 0.0001"
     digits = 2
-    while digits < 4 and (round(p, digits) == 0 or (round(p, digits) >= 0.05) != (p >= 0.05)):
+    while digits < 8 and (round(p, digits) == 0 or (round(p, digits) >= 0.05) != (p >= 0.05)):
         digits += 1
     return f"p = {p:.{digits}f}"
 

@@ -1,0 +1,60 @@
+"""The loss against sums written out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from mien.errors import OptionError
+from mien.train.objective import ObjectiveConfig, class_weights, training_loss
+
+
+def test_smoothed_loss_by_hand():
+    logits = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0]])
+    labels = torch.tensor([0, 1])
+    smoothing = 0.3
+    expected = 0.0
+    for row, label in zip(logits.tolist(), labels.tolist(), strict=True):
+        log_sum = math.log(sum(math.exp(z) for z in row))
+        target = [smoothing / 3 + (1 - smoothing) * (k == label) for k in range(3)]
+        expected -= sum(t * (z - log_sum) for t, z in zip(target, row, strict=True))
+    loss = training_loss(logits, labels, ObjectiveConfig(label_smoothing=smoothing), None)
+    assert loss.item() == pytest.approx(expected / 2, rel=1e-6)
+
+
+def test_class_weights_by_hand():
+    labels = torch.tensor([0] * 8 + [1] * 2)
+    assert class_weights(labels, 2, 0.0) is None
+    # 1/8 and 1/2, scaled so that the mean over the ten images is 1: 8·w/8 + 2·w/2 = 2w = 10.
+    torch.testing.assert_close(class_weights(labels, 2, 1.0), torch.tensor([0.625, 2.5]))
+    half = class_weights(labels, 2, 0.5)
+    assert half is not None
+    assert (half[labels].mean()).item() == pytest.approx(1)
+    assert (half[1] / half[0]).item() == pytest.approx(2)  # (8/2)^0.5
+
+
+def test_loss_of_a_batch_is_the_mean_of_its_parts():
+    torch.manual_seed(0)
+    logits, labels = torch.randn(12, 4), torch.randint(0, 4, (12,))
+    weights = torch.tensor([0.5, 1.0, 2.0, 4.0])
+    config = ObjectiveConfig()
+    whole = training_loss(logits, labels, config, weights)
+    parts = [training_loss(logits[k : k + 4], labels[k : k + 4], config, weights) for k in (0, 4, 8)]
+    torch.testing.assert_close(whole, torch.stack(parts).mean())
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"label_smoothing": 1.0}, {"class_weight_power": -0.1}, {"sampling_power": 2.0}]
+)
+def test_configuration_is_checked(wrong):
+    with pytest.raises(OptionError):
+        ObjectiveConfig(**wrong)
+
+
+def test_gradient_of_the_loss_is_probability_minus_target():
+    logits = torch.tensor([[1.0, -2.0, 0.5]], dtype=torch.float64, requires_grad=True)
+    training_loss(logits, torch.tensor([2]), ObjectiveConfig(label_smoothing=0.1), None).backward()
+    z = np.exp([1.0, -2.0, 0.5])
+    target = np.array([0.1 / 3, 0.1 / 3, 0.9 + 0.1 / 3])
+    np.testing.assert_allclose(logits.grad[0].numpy(), z / z.sum() - target, atol=1e-12)
