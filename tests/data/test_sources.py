@@ -1,5 +1,6 @@
 """Each layout, wherever it is packed, and what all layouts share."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -215,6 +216,12 @@ def test_a_source_that_is_not_there(tmp_path: Path) -> None:
         read(tmp_path / "note.txt")
     with pytest.raises(DataError):
         read("nul\0byte")
+    with pytest.raises(DataError):
+        read(tmp_path / "note.txt/inside")
+    os.mkfifo(tmp_path / "pipe.csv")
+    for cache in (True, False):
+        with pytest.raises(LayoutError, match="neither a folder nor a plain file"):
+            read(tmp_path / "pipe.csv", cache=cache)
 
 
 @pytest.mark.parametrize("size", [0, 7, 1025])

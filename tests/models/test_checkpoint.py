@@ -146,5 +146,5 @@ def test_a_state_is_not_a_model(path):
 def test_missing_and_folder(tmp_path):
     with pytest.raises(ModelFileError, match="cannot be read"):
         load_model(tmp_path / "none.safetensors")
-    with pytest.raises(ModelFileError, match="no model.safetensors"):
+    with pytest.raises(ModelFileError, match=r"no model\.safetensors"):
         load_model(tmp_path)

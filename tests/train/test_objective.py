@@ -40,7 +40,9 @@ def test_loss_of_a_batch_is_the_mean_of_its_parts():
     weights = torch.tensor([0.5, 1.0, 2.0, 4.0])
     config = ObjectiveConfig()
     whole = training_loss(logits, labels, config, weights)
-    parts = [training_loss(logits[k : k + 4], labels[k : k + 4], config, weights) for k in (0, 4, 8)]
+    parts = [
+        training_loss(logits[k : k + 4], labels[k : k + 4], config, weights) for k in (0, 4, 8)
+    ]
     torch.testing.assert_close(whole, torch.stack(parts).mean())
 
 

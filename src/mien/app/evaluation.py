@@ -60,7 +60,7 @@ def _accuracy_table(evaluation: Evaluation) -> Table:
     table = console.table(
         f"Evaluation ({splits}); 95 % intervals", "images", "number", "accuracy", "macro-F1", "loss"
     )
-    parts = [("whole split", evaluation.whole)]
+    parts: list[tuple[str, Scores | None]] = [("whole split", evaluation.whole)]
     if evaluation.without_copies is not evaluation.whole:
         parts.append(("without a copy in training", evaluation.without_copies))
         parts.append(("with a copy in training", evaluation.copies_only))

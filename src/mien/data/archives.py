@@ -48,15 +48,11 @@ def open_files(path: Path, limits: Limits | None = None) -> Files:
         DataError: it cannot be read.
     """
     limits = limits or Limits()
-    try:
+    with _reachable(path):
         if path.is_dir():
             return Folder(path, limits)
         with path.open("rb") as file:
             head = file.read(512)
-    except FileNotFoundError as error:
-        raise LayoutError(f"{path}: no such file or folder") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({reason(error)})") from error
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06") or path.suffix.lower() == ".zip":
         return Zip(path, limits)
     if head[:2] == b"\x1f\x8b" or head[257:262] == b"ustar" or _is_tar_name(path.name):
@@ -64,6 +60,30 @@ def open_files(path: Path, limits: Limits | None = None) -> Files:
     if path.suffix.lower() == ".csv":
         return OneFile(path, limits)
     raise LayoutError(f"{path}: neither a folder, a .csv, a .zip nor a .tar.gz")
+
+
+def source_key(path: Path) -> str:
+    """Hex SHA-256 that changes when the source does: of a file's bytes, or see ``Folder.key``.
+
+    Raises:
+        LayoutError: no such file. DataError: it cannot be read.
+    """
+    with _reachable(path):
+        files = Folder(path, Limits()) if path.is_dir() else OneFile(path, Limits())
+        return files.key()
+
+
+@contextmanager
+def _reachable(path: Path) -> Iterator[None]:
+    """Turn what the system says of ``path`` into errors of ours; refuse devices and pipes."""
+    try:
+        if path.exists() and not (path.is_dir() or path.is_file()):
+            raise LayoutError(f"{path}: neither a folder nor a plain file")
+        yield
+    except FileNotFoundError as error:
+        raise LayoutError(f"{path}: no such file or folder") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({reason(error)})") from error
 
 
 def _is_tar_name(name: str) -> bool:

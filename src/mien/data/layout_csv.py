@@ -197,7 +197,7 @@ class _Reader:
         # blanks, which is what nearly every cell holds; the others are looked at value by value.
         if cell.strip() and not cell.encode("utf-8", "replace").translate(None, _PLAIN):
             values = np.fromstring(cell, np.int64, sep=" ")
-            if values.max() <= 255:
+            if values.min() >= 0 and values.max() <= 255:
                 return values.astype(np.uint8).tobytes()
         return bytes(self._slowly(part, place) for place, part in enumerate(cell.split(), 1))
 

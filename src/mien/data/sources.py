@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from mien import __version__
 from mien.data import cache as disk
 from mien.data import layout_course, layout_csv, layout_folders, layout_synthetic
-from mien.data.archives import open_files
-from mien.data.files import Files, Folder, Limits, OneFile, reason
+from mien.data.archives import open_files, source_key
+from mien.data.files import Files
 from mien.data.pictures import Listed, is_picture, read_listed
 from mien.data.reading import TEST, VALIDATION, Draft, How, Layout, Problems
-from mien.errors import DataError, LayoutError, OptionError
+from mien.errors import LayoutError, OptionError
 from mien.labels import CLASSES
 from mien.types import ImageSet, Progress, silent
 
@@ -157,15 +157,9 @@ def _recognised(files: Files) -> str:
 
 def _cache_key(path: Path, format: str | None, how: How) -> str:
     """Hex SHA-256 of the source, of how it is read, and of what reads it."""
-    try:
-        files = Folder(path, Limits()) if path.is_dir() else OneFile(path, Limits())
-        content = files.key()
-    except FileNotFoundError as error:
-        raise LayoutError(f"{path}: no such file or folder") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({reason(error)})") from error
     reader = (__version__, metadata.version("pillow"), np.__version__)
-    text = json.dumps([content, path.suffix, format, _options(how), how.skip_bad, reader])
+    source = (source_key(path), path.suffix)
+    text = json.dumps([source, format, _options(how), how.skip_bad, reader])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -24,9 +24,7 @@ def draw_sheet(out: Path, count: int, *, seed: int = 0, region: str | None = Non
         OptionError: no such region. RunError: the file cannot be written.
     """
     faces = generate(count, seed=seed, region=region)
-    rows = [
-        (name, faces.images[faces.labels == number]) for number, name in enumerate(CLASSES)
-    ]
+    rows = [(name, faces.images[faces.labels == number]) for number, name in enumerate(CLASSES)]
     write_png(out, contact_sheet(rows))
 
 

@@ -25,9 +25,7 @@ def contact_sheet(
     return np.concatenate(parts) if parts else np.full((_CAPTION, 200, 3), _PAPER, np.uint8)
 
 
-def _row(
-    caption: str, images: NDArray[np.uint8], columns: int, scale: int
-) -> NDArray[np.uint8]:
+def _row(caption: str, images: NDArray[np.uint8], columns: int, scale: int) -> NDArray[np.uint8]:
     side_y, side_x = images.shape[2] * scale, images.shape[3] * scale
     strip = np.full(
         (_CAPTION + side_y + _GAP, columns * (side_x + _GAP) + _GAP, 3), _PAPER, np.uint8
