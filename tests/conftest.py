@@ -35,3 +35,11 @@ def malformed() -> Path:
 def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache that outlives one test, for data that take seconds to read."""
     return tmp_path_factory.mktemp("session-cache")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where ``MIEN_NO_SKIP`` is set, as in CI, a skipped test fails the run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("MIEN_NO_SKIP") and reporter and reporter.stats.get("skipped"):
+        reporter.write_line("a test was skipped, and MIEN_NO_SKIP forbids it", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,7 +1,8 @@
 """Frozen dataclasses to JSON and back, and single fields overridden by name.
 
 Knows no component: it walks the fields and their annotations. Supported field types are bool,
-int, float, str, tuples of these, optionals of these, and further dataclasses.
+int, float, str, tuples of these, optionals of these, and further dataclasses; what is annotated
+``Any`` passes as it is.
 """
 
 import dataclasses
@@ -77,6 +78,8 @@ def _scalar(text: str) -> Any:
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
+    if hint is Any:
+        return value
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         if value is None:

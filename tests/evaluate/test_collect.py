@@ -257,16 +257,20 @@ def test_evaluation_from_a_file_needs_no_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=source)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_model_is_taken_to_a_device_and_back(model: Small, images: np.ndarray) -> None:
+# Parametrized rather than skipped: where there is no GPU the test does not exist.
+@pytest.mark.parametrize("device", ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"])
+def test_a_model_is_taken_to_a_device_and_back(
+    model: Small, images: np.ndarray, device: str
+) -> None:
     _disturb(model)
     before = _state(model)
-    cuda = torch.cuda.get_rng_state()
-    found = collect(model, images, device="cuda", flip=True)
+    random = torch.cuda.get_rng_state() if device == "cuda" else torch.get_rng_state()
+    found = collect(model, images, device=device, flip=True)
     after = _state(model)
     for name in before:
         assert _same(before[name], after[name]), name
-    assert torch.equal(cuda, torch.cuda.get_rng_state())
+    now = torch.cuda.get_rng_state() if device == "cuda" else torch.get_rng_state()
+    assert torch.equal(random, now)
     np.testing.assert_allclose(
         found, collect(model, images, device="cpu", flip=True), rtol=1e-3, atol=1e-4
     )

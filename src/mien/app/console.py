@@ -62,29 +62,46 @@ def show_json(data: Any) -> None:
         sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
+class Bars:
+    """Draws one bar a stage, with the time left; silent into a pipe. Call it to tell progress."""
+
+    def __init__(self) -> None:
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """``done`` of ``total`` (0: unknown) of ``stage``."""
+        if not (err.is_terminal and is_main_rank()):
+            return
+        if self._bars is None:
+            self._bars = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                console=err,
+                transient=True,
+            )
+            self._bars.start()
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(stage, total=total or None)
+        self._bars.update(self._tasks[stage], completed=done, total=total or None)
+
+    def close(self) -> None:
+        """Take the bars off the screen; the next call draws new ones."""
+        if self._bars is not None:
+            self._bars.stop()
+        self._bars, self._tasks = None, {}
+
+
 @contextlib.contextmanager
 def progress_bars() -> Iterator[Callback]:
-    """A callback that draws one bar a stage, with the time left; silent into a pipe."""
-    if not (err.is_terminal and is_main_rank()):
-        yield lambda stage, done, total: None
-        return
-    bars = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=err,
-        transient=True,
-    )
-    tasks: dict[str, TaskID] = {}
-
-    def tell(stage: str, done: int, total: int) -> None:
-        if stage not in tasks:
-            tasks[stage] = bars.add_task(stage, total=total or None)
-        bars.update(tasks[stage], completed=done, total=total or None)
-
-    with bars:
-        yield tell
+    """Bars that are gone at the end, however it comes."""
+    bars = Bars()
+    try:
+        yield bars
+    finally:
+        bars.close()
 
 
 @contextlib.contextmanager

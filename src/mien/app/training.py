@@ -33,7 +33,7 @@ def run_training(
     as_json: bool,
 ) -> TrainResult:
     """Train (or, without options, resume ``folder``), evaluate on validation, show the result."""
-    with console.progress_bars() as reading, Display() as display, heard_signals() as stop:
+    with Display() as display, heard_signals() as stop:
         listeners = Listeners(reading=reading, told=console.say, training=display.update, stop=stop)
         if options is None:
             assert folder is not None
@@ -68,6 +68,8 @@ class Display:
     """Epochs as they come: a live table and bar on a terminal, one line an epoch into a pipe."""
 
     def __init__(self) -> None:
+        # Two live displays cannot share a screen: the bars of reading go before training's come.
+        self.reading = console.Bars()
         self._shown = 0
         self._live: Live | None = None
         self._bar = Progress(
@@ -84,6 +86,7 @@ class Display:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.reading.close()
         if self._live:
             self._live.stop()
 
@@ -97,6 +100,7 @@ class Display:
             self._shown = len(status.rows)
             return
         if self._live is None:
+            self.reading.close()
             self._live = Live(console=console.err, refresh_per_second=4)
             self._live.start()
             self._task = self._bar.add_task("", total=status.epochs * status.steps, numbers="")

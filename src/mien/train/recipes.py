@@ -108,11 +108,4 @@ def recipe_from_json(data: Mapping[str, Any]) -> Recipe:
     if "architecture" not in data or "model" not in data:
         raise OptionError("a recipe needs the fields 'architecture' and 'model'")
     model = config_from_json(str(data["architecture"]), data["model"])
-    plain = {key: value for key, value in data.items() if key != "model"}
-    # ``model`` is of whichever class the architecture says, so it joins after the typed fields.
-    return replace(from_json(_Plain, plain), model=model)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Plain(Recipe):
-    model: Any = None
+    return from_json(Recipe, {**data, "model": model})

@@ -1,0 +1,179 @@
+"""The command line as a person meets it: help, exit codes, one line an error, no tracebacks."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+
+import pytest
+from PIL import Image
+
+
+def mien(*arguments, cwd=None, **more):
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", **more}
+    return subprocess.run(
+        [sys.executable, "-m", "mien", *map(str, arguments)],
+        cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("cli") / "run"
+    done = mien("train", "synthetic:300", "--recipe", "demo", "--epochs", "1", "--threads", "1",
+                "--set", "model.widths=4,8,8,8", "--out", out)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "epoch 1/1" in done.stderr
+    assert "Most confused" in done.stdout
+    assert "\x1b[" not in done.stdout + done.stderr
+    return out
+
+
+VERBS = ["demo", "train", "evaluate", "compare", "audit", "label", "draw"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_examples(verb):
+    done = mien(verb, "--help")
+    assert done.returncode == 0
+    assert "Examples:" in done.stdout
+    assert f"mien {verb}" in done.stdout
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys, mien.app.cli; "
+        "heavy = {'torch', 'cv2', 'matplotlib', 'scipy', 'sklearn', 'pyarrow', 'rich.console'}; "
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_base_verbs_need_no_torch(tmp_path):
+    """As with the base installation: torch and its friends cannot be imported."""
+    block = tmp_path / "sitecustomize.py"
+    block.write_text(
+        "import sys\n"
+        "for name in ('torch', 'lightning_fabric', 'safetensors', 'scipy', 'sklearn',\n"
+        "             'matplotlib', 'tensorboardX'):\n"
+        "    sys.modules[name] = None\n"
+    )
+    path = {"PYTHONPATH": str(tmp_path)}
+    done = mien("draw", tmp_path / "faces.zip", "-n", "30", **path)
+    assert done.returncode == 0, done.stderr
+    done = mien("audit", tmp_path / "faces.zip", "--sheet", tmp_path / "sheet.png", **path)
+    assert done.returncode == 0, done.stderr
+    for verb in (["train", "synthetic:100"], ["demo"], ["compare", "a", "b"],
+                 ["evaluate", "m", "d"], ["label", "x", "--model", "m"]):  # fmt: skip
+        done = mien(*verb, **path)
+        assert done.returncode == 2
+        assert done.stderr.strip() == (
+            f"mien: mien {verb[0]} needs the extra 'train': pip install 'mien[train]'"
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["train", "nowhere/"], "nowhere"),
+        (["train"], "name DATA"),
+        (["train", "synthetic:100", "--recipe", "huge"], "no recipe is called 'huge'"),
+        (["train", "synthetic:100", "--set", "model.width=3"], "no field 'width'"),
+        (["train", "synthetic:100", "--set", "epochs"], "FIELD=VALUE"),
+        (["train", "synthetic:100", "--set", "epochs=many"], "no int"),
+        (["train", "synthetic:100", "--device", "tpu"], "one of auto, cpu, cuda"),
+        (["train", "synthetic:100", "--map", "contempt"], "FOUND=CLASS"),
+        (["train", "synthetic:100", "--from", "none.safetensors"], "cannot be read"),
+        (["train", "--resume", "nowhere"], "no run here"),
+        (["evaluate", "nowhere", "synthetic:100"], "cannot be read"),
+        (["evaluate", "nowhere"], "no predictions here"),
+        (["compare", "a", "b"], "no predictions here"),
+        (["label", "nowhere", "--model", "nowhere"], "cannot be read"),
+        (["audit", "nowhere"], "nowhere"),
+        (["draw", "faces.txt"], "ends in .png"),
+        (["draw", "faces.png", "--region", "ear"], "brows, eyes, nose, mouth"),
+        (["draw", "no/such/folder/faces.png"], "cannot be written"),
+    ],
+)
+def test_errors_are_one_line_and_exit_2(arguments, told, tmp_path):
+    done = mien(*arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert told in lines[-1]
+    assert lines[-1].startswith("mien: ")
+    assert len(lines) == 1
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_records_are_listed_and_exit_1(tmp_path):
+    row = " ".join(["7"] * 2304)
+    good = "\n".join(f"{k % 7},{row},Training" for k in range(20))
+    text = f"emotion,pixels,Usage\n{good}\n9,{row},Training\n3,{row} 1,Training\n"
+    (tmp_path / "fer2013.csv").write_text(text)
+    done = mien("audit", "fer2013.csv", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Bad records: 2" in done.stdout
+    assert "row 22" in done.stdout
+    assert "row 23" in done.stdout
+    done = mien("audit", "fer2013.csv", "--json", cwd=tmp_path)
+    assert len(json.loads(done.stdout)["problems"]) == 2
+    done = mien("train", "fer2013.csv", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "row 22" in done.stderr.splitlines()[-1]
+
+
+def test_evaluate_json_and_figures(run, tmp_path):
+    done = mien("evaluate", run, "--json")
+    data = json.loads(done.stdout)
+    assert data["whole"]["n"] == 30
+    assert {p.name for p in (run / "figures").iterdir()} == {
+        f"{name}.{kind}" for name in ("confusion", "classes", "history") for kind in ("svg", "png")
+    }
+    done = mien("compare", run, run)
+    assert done.returncode == 0
+    assert "right on exactly the same" in done.stdout
+
+
+def test_label_goes_on_past_bad_pictures_only_when_asked(run, tmp_path):
+    with zipfile.ZipFile(tmp_path / "crops.zip", "w") as archive:
+        Image.new("L", (48, 48), 90).save(tmp_path / "1.png")
+        archive.write(tmp_path / "1.png", "crops/1.png")
+        archive.writestr("crops/2.png", b"no picture")
+    out = tmp_path / "out.csv"
+    done = mien("label", tmp_path / "crops.zip", "--model", run, "--out", out)
+    assert done.returncode == 2
+    assert "2.png" in done.stderr
+    assert not out.exists()
+    done = mien("label", tmp_path / "crops.zip", "--model", run, "--out", out, "--skip-bad")
+    assert done.returncode == 1
+    assert len(out.read_text().splitlines()) == 2
+
+
+def test_output_into_a_closed_pipe_is_no_error(run):
+    command = f"{sys.executable} -m mien evaluate {run} --json | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
+def test_two_ranks_train_one_model(tmp_path):
+    out = tmp_path / "run"
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port",
+         str(20000 + time.time_ns() % 20000), "-m", "mien", "train", "synthetic:300", "--recipe",
+         "demo", "--epochs", "2", "--set", "model.widths=4,8,8,8", "--out", str(out), "--json"],
+        capture_output=True, text=True, timeout=300, check=False,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)  # one document: the other rank is mute
+    assert data["whole"]["n"] == 30
+    assert json.loads((out / "run.json").read_text())["ranks"] == 2
+    rows = (out / "history.csv").read_text().splitlines()
+    assert len(rows) == 3
+    # Measured over both ranks' halves, the accuracy is a whole number of the 30 images.
+    accuracy = float(rows[-1].split(",")[4])
+    assert accuracy * 30 == pytest.approx(round(accuracy * 30), abs=1e-3)
