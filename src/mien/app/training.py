@@ -34,7 +34,9 @@ def run_training(
 ) -> TrainResult:
     """Train (or, without options, resume ``folder``), evaluate on validation, show the result."""
     with Display() as display, heard_signals() as stop:
-        listeners = Listeners(reading=reading, told=console.say, training=display.update, stop=stop)
+        listeners = Listeners(
+            reading=display.reading, told=console.say, training=display.update, stop=stop
+        )
         if options is None:
             assert folder is not None
             result = resume(folder, save_seconds=save_every, listeners=listeners)
