@@ -1,7 +1,8 @@
 """mien: train a facial-expression CNN, and say what it gets wrong and how far to believe it.
 
 Importing this package does no work and imports no torch (PEP 562): each public name is fetched
-from its room when it is first used.
+from its room when it is first used. The verbs ``train`` and ``evaluate`` are not among them, since
+rooms bear these names: ``from mien.jobs.train import train``.
 """
 
 import importlib
@@ -14,10 +15,8 @@ _PUBLIC = {
     "MienError": "mien.errors",
     "audit": "mien.jobs.audit",
     "compare": "mien.jobs.compare",
-    "evaluate": "mien.jobs.evaluate",
     "label": "mien.jobs.label",
     "read": "mien.data.sources",
-    "train": "mien.jobs.train",
 }
 
 __all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604
