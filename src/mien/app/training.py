@@ -73,6 +73,7 @@ class Display:
         # Two live displays cannot share a screen: the bars of reading go before training's come.
         self.reading = console.Bars()
         self._shown = 0
+        self._numbers = ""
         self._live: Live | None = None
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[numbers]}")
@@ -107,12 +108,13 @@ class Display:
             self._live.start()
             self._task = self._bar.add_task("", total=status.epochs * status.steps, numbers="")
         assert self._task is not None
+        if status.step:  # between epochs the numbers of the last step stay
+            self._numbers = f"loss {status.loss:.3f}  {status.images_per_second:,.0f} images/s"
         self._bar.update(
             self._task,
             completed=len(status.rows) * status.steps + status.step,
             description=f"epoch {status.epoch}/{status.epochs}",
-            numbers=f"loss {status.loss:.3f}  {status.images_per_second:,.0f} images/s  "
-            f"{_time(status.remaining)} left",
+            numbers=f"{self._numbers}  {_time(status.remaining)} left",
         )
         self._live.update(_screen(status, self._bar))
 
