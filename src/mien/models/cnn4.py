@@ -23,12 +23,12 @@ class CNN4Config:
     size: int = 48
     channels: int = 1
     classes: int = 7
-    widths: tuple[int, int, int, int] = (32, 64, 128, 256)
+    widths: tuple[int, int, int, int] = (32, 96, 256, 512)
     kernels: tuple[int, int, int, int] = (3, 3, 3, 3)
     hidden: tuple[int, int] = (256, 128)
     slope: float = 0.1
     conv_dropout: tuple[float, float, float, float] = (0.05, 0.05, 0.05, 0.05)
-    linear_dropout: float = 0.25
+    linear_dropout: float = 0.3
     pool_first: bool = True
 
     def __post_init__(self) -> None:

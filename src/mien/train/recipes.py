@@ -51,7 +51,11 @@ class Recipe:
 
 
 def cnn4() -> Recipe:
-    """The default: the reference network on FER2013 in under 40 minutes on two cores."""
+    """The default: the reference network on FER2013 in under 40 minutes on two cores.
+
+    Narrow where the picture is large and wide where it is small: that is where a processor
+    comes closest to its peak, and where more channels help most for their time.
+    """
     return Recipe(name="cnn4", architecture="cnn4", model=CNN4Config())
 
 
