@@ -15,12 +15,14 @@ def _texts(svg: Path) -> list[str]:
     return re.findall(r"<text[^>]*>([^<]*)</text>", svg.read_text(encoding="utf-8"))
 
 
-def test_curves_and_the_best_epoch(tmp_path: Path, history: Rows) -> None:
+def test_curves_and_the_result(tmp_path: Path, history: Rows) -> None:
     svg, png = draw_history(history, tmp_path / "history", title="Training of cnn4")
     texts = _texts(svg)
     title, subtitle = texts[-2:]
     assert title == "Training of cnn4"
-    assert subtitle.startswith("Best on validation: 64.0 % in epoch 9 (dotted line)")
+    last = history[-1]
+    share = 100 * float(last["validation_accuracy"])
+    assert subtitle.startswith(f"Result: epoch {last['epoch']}, validation {share:.1f} %")
     assert "6 min" in subtitle
     assert "941 images/s" in subtitle
     for name in ("Cross-entropy loss", "Accuracy", "Learning rate", "epoch"):
@@ -36,7 +38,7 @@ def test_a_blank_field_is_a_gap(tmp_path: Path, history: Rows) -> None:
 
     def paths(color: str) -> list[str]:
         found = re.findall(rf'<path d="([^"]*)"[^>]*fill: none; stroke: {color.lower()}', text)
-        return [path for path in found if "L" in path]  # the rest is the best epoch's dot
+        return [path for path in found if "L" in path]  # the rest is the result's dot
 
     for path in paths(TRAIN):
         assert (path.count("M"), path.count("L")) == (1, 11)

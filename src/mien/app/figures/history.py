@@ -36,17 +36,17 @@ def draw_history(
     if not rows:
         raise RunError("the history has no epochs yet; train for at least one")
     epochs = _column(rows, "epoch")
-    best = _best(_column(rows, "validation_accuracy"))
+    result = _result(_column(rows, "validation_accuracy"))
     with style.style():
         figure = style.new_figure(7.6, _HEIGHT)
-        style.headline(figure, title, _subtitle(rows, best))
+        style.headline(figure, title, _subtitle(rows, result))
         for name in ("loss", "accuracy"):
             scale = 100 if name == "accuracy" else 1
             train = [scale * y for y in _column(rows, f"train_{name}")]
             validation = [scale * y for y in _column(rows, f"validation_{name}")]
-            axes = _panel(figure, name, epochs, best)
-            _curves(axes, epochs, train, validation, best)
-        _learning_rate(_panel(figure, "rate", epochs, best), epochs, rows)
+            axes = _panel(figure, name, epochs, result)
+            _curves(axes, epochs, train, validation, result)
+        _learning_rate(_panel(figure, "rate", epochs, result), epochs, rows)
         return style.save(figure, path_stem)
 
 
@@ -60,17 +60,20 @@ def _column(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:
         raise RunError(f"the history's column '{name}' has no number ({error})") from error
 
 
-def _best(accuracy: list[float]) -> int | None:
-    """The row of the highest validation accuracy, the first of equals; None without any."""
+def _result(accuracy: list[float]) -> int | None:
+    """The row of the last measured epoch, whose averaged model is the run's result."""
     known = [i for i, value in enumerate(accuracy) if math.isfinite(value)]
-    return max(known, key=lambda i: (accuracy[i], -i)) if known else None
+    return known[-1] if known else None
 
 
-def _subtitle(rows: Sequence[Mapping[str, Any]], best: int | None) -> str:
+def _subtitle(rows: Sequence[Mapping[str, Any]], result: int | None) -> str:
     parts = []
-    if best is not None:
-        accuracy, epoch = _column(rows, "validation_accuracy")[best], _column(rows, "epoch")[best]
-        parts.append(f"Best on validation: {100 * accuracy:.1f} % in epoch {epoch:g} (dotted line)")
+    if result is not None:
+        accuracy, epoch = (
+            _column(rows, "validation_accuracy")[result],
+            _column(rows, "epoch")[result],
+        )
+        parts.append(f"Result: epoch {epoch:g}, validation {100 * accuracy:.1f} %")
     seconds = [s for s in _column(rows, "seconds") if math.isfinite(s)]
     speeds = sorted(s for s in _column(rows, "images_per_second") if math.isfinite(s))
     if seconds:
@@ -86,7 +89,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _panel(figure: Figure, name: str, epochs: list[float], best: int | None) -> Axes:
+def _panel(figure: Figure, name: str, epochs: list[float], result: int | None) -> Axes:
     bottom, top = _PANELS[name]
     axes = style.place(figure, _LEFT, _HEIGHT - bottom, _RIGHT, top)
     heading = {"loss": "Cross-entropy loss", "accuracy": "Accuracy", "rate": "Learning rate"}
@@ -104,13 +107,13 @@ def _panel(figure: Figure, name: str, epochs: list[float], best: int | None) -> 
         axes.tick_params(labelbottom=False)
     if name == "accuracy":
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g} %"))
-    if best is not None:
-        axes.axvline(epochs[best], color=style.SOFT, linewidth=0.8, linestyle=(0, (1, 2.5)))
+    if result is not None:
+        axes.axvline(epochs[result], color=style.SOFT, linewidth=0.8, linestyle=(0, (1, 2.5)))
     return axes
 
 
 def _curves(
-    axes: Axes, epochs: list[float], train: list[float], validation: list[float], best: int | None
+    axes: Axes, epochs: list[float], train: list[float], validation: list[float], result: int | None
 ) -> None:
     # A single epoch makes no line; a dot shows it.
     marker = "o" if len(epochs) == 1 else ""
@@ -120,9 +123,16 @@ def _curves(
         known = [value for value in values if math.isfinite(value)]
         if known:
             ends.append((known[-1], color, name))
-    if best is not None:
-        axes.plot([epochs[best]], [validation[best]], marker="o", color=VALIDATION, markersize=6.5,
-                  markeredgecolor=style.PAPER, markeredgewidth=1.2)  # fmt: skip
+    if result is not None:
+        axes.plot(
+            [epochs[result]],
+            [validation[result]],
+            marker="o",
+            color=VALIDATION,
+            markersize=6.5,
+            markeredgecolor=style.PAPER,
+            markeredgewidth=1.2,
+        )
     _name_lines(axes, ends)
 
 
