@@ -96,6 +96,31 @@ def test_evaluate_writes_what_scikit_learn_computes(result, tmp_path):
     assert json.loads((tmp_path / "evaluation.json").read_text()) == done.evaluation.to_json()
 
 
+def test_other_pictures_than_validation_get_a_folder_of_their_own(result):
+    before = (result.run.path / "model.safetensors").read_bytes()
+    done = evaluate(result.run.path, SOURCE, EvaluateOptions(split="PrivateTest"))
+    assert done.folder == result.run.path / f"test-{result.images.fingerprint[:8]}"
+    done = evaluate(result.run.path, SOURCE, EvaluateOptions(split="PublicTest"))
+    assert done.folder == result.run.path
+    assert (result.run.path / "model.safetensors").read_bytes() == before
+
+
+def test_the_held_out_tenth_is_found_again(result, tmp_path):
+    folder = tmp_path / "faces"
+    for n in range(90):
+        target = folder / ["grin", "frown", "calm"][n % 3]
+        target.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(result.images.images[n, 0]).save(target / f"{n}.png")
+    data = DataOptions(map=("grin=happy", "frown=sad"))
+    tuned = train(TrainOptions(source=str(folder), data=data), out=tmp_path / "run",
+                  recipe=small(epochs=1))  # fmt: skip
+    held = set(tuned.images.ids[tuned.images.where("validation")].tolist())
+    done = evaluate(tuned.run.path, str(folder))
+    assert done.folder == tuned.run.path
+    assert set(done.outputs.ids.tolist()) == held
+    assert not done.outputs.copied.any()
+
+
 def test_flip_averages_with_the_mirror_image(result, tmp_path):
     with_flip = evaluate(result.run.path, SOURCE, EvaluateOptions(), out=tmp_path / "a")
     model = load_model(result.run.path).network

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.config import from_json
 from mien.data.splits import copied_in_training
 from mien.errors import DataError, OptionError, RunError
 from mien.evaluate.collect import collect
@@ -34,7 +35,8 @@ _SPLIT_ALIASES = {
 class EvaluateOptions:
     """How to evaluate. split: one of ``SPLITS`` or ``all``. flip: average with the mirror image.
 
-    data: as for training; empty fields of size and colour are the model's.
+    data: as for training; size, colour and kind of classes are always the model's, and where the
+    rest is left at its defaults, the options of the model's run are taken.
     """
 
     split: str = "validation"
@@ -64,7 +66,8 @@ def evaluate(
 ) -> EvaluateResult:
     """Run a model over a split of ``source`` and write predictions and numbers.
 
-    They go to ``out``, or to the run folder that the model lies in, or else to the folder
+    They go to ``out``; or to the run folder that the model lies in, other pictures than its
+    validation split to a folder of their own there; or else, for a model outside of a run, to
     ``<model's name>-evaluation`` in the working directory.
 
     Raises:
@@ -72,7 +75,8 @@ def evaluate(
     """
     options = options or EvaluateOptions()
     model = load_model(model_path)
-    options = replace(options, data=data_options_for(model, options.data))
+    home = _run_folder(Path(model_path))
+    options = replace(options, data=_data_options(model, options.data, home))
     images = read_source(source, options.data, progress=progress)
     return evaluate_images(model_path, images, options, out=out, progress=progress)
 
@@ -87,11 +91,11 @@ def evaluate_images(
 ) -> EvaluateResult:
     """The same for pictures that are in memory already."""
     model = load_model(model_path)
-    home = _run_folder(Path(model_path))
-    folder = Path(out) if out else home or Path(f"{Path(model_path).stem}-evaluation")
+    home, split = _run_folder(Path(model_path)), split_name(options.split)
     known = read_training_hashes(home) if home else None
     images, about = _as_trained(images, model)
-    chosen = choose_split(images, options.split)
+    chosen = choose_split(images, split)
+    folder = Path(out) if out else _folder(Path(model_path), home, model, images, split)
     logits = collect(
         model.network,
         images.images if len(chosen) == len(images) else images.images[chosen],
@@ -112,7 +116,7 @@ def evaluate_images(
             "architecture": model.architecture,
             "model_checksum": model.checksum,
             "data_fingerprint": images.fingerprint,
-            "split": options.split,
+            "split": split,
             "flip": options.flip,
             "precision": options.precision,
         },
@@ -141,30 +145,54 @@ def recompute(path: Path | str) -> EvaluateResult:
     )
 
 
-def data_options_for(model: Model, options: DataOptions) -> DataOptions:
-    """Read pictures as the model takes them: its size, its colour, its kind of classes."""
+def split_name(name: str) -> str:
+    """A split's name as mien calls it: ``PublicTest`` is ``validation``.
+
+    Raises:
+        OptionError: no such split.
+    """
+    known = _SPLIT_ALIASES.get(name.casefold(), name.casefold())
+    if known not in (*SPLITS, "all"):
+        raise OptionError(f"--split {name}: one of {', '.join(SPLITS)} or all")
+    return known
+
+
+def choose_split(images: ImageSet, split: str) -> NDArray[np.int64]:
+    """Indices of the images of one of ``SPLITS``, or of ``all``.
+
+    Raises:
+        DataError: it has no images.
+    """
+    chosen = np.arange(len(images)) if split == "all" else images.where(split)
+    if len(chosen) == 0:
+        there = ", ".join(f"{s} {len(images.where(s)):,}" for s in SPLITS)
+        raise DataError(f"the {split} split has no images ({there}); choose another --split")
+    return chosen
+
+
+def _data_options(model: Model, options: DataOptions, home: Path | None) -> DataOptions:
+    """Read pictures as the model takes them, and as its run did unless told otherwise."""
+    if home and options == DataOptions():
+        try:
+            options = from_json(DataOptions, Run.open(home).read_record()["options"]["data"])
+        except (KeyError, TypeError, OptionError) as error:
+            raise RunError(f"{home}/run.json: cannot be used ({error})") from error
     return replace(
         options,
         size=model.config.size,
         colour=model.config.channels == 3,
-        classes="seven" if model.classes == CLASSES else "found",
+        classes=options.classes if model.classes == CLASSES else "found",
     )
 
 
-def choose_split(images: ImageSet, split: str) -> NDArray[np.int64]:
-    """Indices of the images of a split, or of ``all``.
-
-    Raises:
-        OptionError: no such split. DataError: it has no images.
-    """
-    name = _SPLIT_ALIASES.get(split.casefold(), split.casefold())
-    if name not in (*SPLITS, "all"):
-        raise OptionError(f"--split {split}: one of {', '.join(SPLITS)} or all")
-    chosen = np.arange(len(images)) if name == "all" else images.where(name)
-    if len(chosen) == 0:
-        there = ", ".join(f"{s} {len(images.where(s)):,}" for s in SPLITS)
-        raise DataError(f"the {name} split has no images ({there}); choose another --split")
-    return chosen
+def _folder(
+    model_path: Path, home: Path | None, model: Model, images: ImageSet, split: str
+) -> Path:
+    if home is None:
+        return Path(f"{model_path.stem}-evaluation")
+    if split == "validation" and model.about.get("data_fingerprint") == images.fingerprint:
+        return home
+    return home / f"{split}-{images.fingerprint[:8]}"
 
 
 def _as_trained(images: ImageSet, model: Model) -> tuple[ImageSet, tuple[str, ...]]:
