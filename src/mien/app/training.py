@@ -13,8 +13,6 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from mien.app import console
-from mien.app.evaluation import show_evaluation, write_figures
-from mien.jobs.evaluate import EvaluateOptions, EvaluateResult, evaluate_images
 from mien.jobs.train import Listeners, TrainOptions, TrainResult, resume, train
 from mien.runs import Run
 from mien.train.history import Row
@@ -51,19 +49,22 @@ def run_training(
     return result
 
 
-def finish(result: TrainResult, *, as_json: bool) -> EvaluateResult:
+def finish(result: TrainResult, *, as_json: bool) -> None:
     """Evaluate a finished run on its validation split, write figures, show all."""
+    # SciPy and matplotlib take as long to import as torch; training need not wait for them.
+    from mien.app.evaluation import as_json as evaluation_json
+    from mien.app.evaluation import show_evaluation, write_figures
+    from mien.jobs.evaluate import EvaluateOptions, evaluate_images
+
     run = result.run
     with console.progress_bars() as progress:
         evaluated = evaluate_images(run.path, result.images, EvaluateOptions(), progress=progress)
     write_figures(evaluated, run.figures, history=result.rows)
     if as_json:
-        data = {"run": str(run.path), **evaluated.evaluation.to_json()}
-        console.show_json(data)
+        console.show_json({"run": str(run.path), **evaluation_json(evaluated)})
     else:
         show_evaluation(evaluated)
         console.show(f"\nThe run is in {run.path}: model.safetensors, history.csv, figures/")
-    return evaluated
 
 
 class Display:

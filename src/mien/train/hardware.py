@@ -34,7 +34,8 @@ def choose_hardware(
     or later on a GPU): there it is 2 to 5 times as fast, elsewhere it is emulated and slower.
 
     Raises:
-        OptionError: an accelerator that is not there, or an unknown precision.
+        OptionError: an accelerator that is not there, an unknown precision, or more threads than
+            cores.
     """
     if precision not in PRECISIONS:
         raise OptionError(f"--precision {precision}: one of {', '.join(PRECISIONS)}")
@@ -49,6 +50,9 @@ def choose_hardware(
         precision = "bf16" if fast else "fp32"
     else:
         reason = "as asked"
+    if threads > _cores():
+        # More threads than cores wait for each other, and slow the whole machine down.
+        raise OptionError(f"--threads {threads}: this process may use {_cores()} cores")
     if threads < 1:
         threads = max(1, _cores() // ranks)
     return Hardware(accelerator, precision, threads, reason)
