@@ -22,7 +22,7 @@ def test_bf16_only_where_the_processor_multiplies_it(monkeypatch, has, precision
 
 
 def test_threads_are_the_cores_shared_by_the_ranks(monkeypatch):
-    monkeypatch.setattr(hardware, "_cores", lambda: 8)
+    monkeypatch.setattr(hardware, "cores", lambda: 8)
     assert choose_hardware(accelerator="cpu").threads == 8
     assert choose_hardware(accelerator="cpu", ranks=3).threads == 2
     assert choose_hardware(accelerator="cpu", ranks=99).threads == 1

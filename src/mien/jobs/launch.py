@@ -32,7 +32,7 @@ def launch(accelerator: str, precision: str, threads: int) -> tuple[Fabric, Hard
         devices=local,
         num_nodes=max(1, ranks // local),
         strategy="ddp" if ranks > 1 else "auto",
-        precision="bf16-mixed" if hardware.precision == "bf16" else "32-true",
+        precision=hardware.fabric_precision,
     )
     fabric.launch()
     return fabric, hardware

@@ -17,6 +17,7 @@ from mien.jobs.network import fit_to_data, make_network, start_model
 from mien.jobs.prepare import DataOptions, Selection, absolute, select, with_validation
 from mien.models.checkpoint import Model, save_model
 from mien.runs import Run, provenance, write_json
+from mien.train.hardware import cores
 from mien.train.history import Row
 from mien.train.loop import Loop, Status, Task
 from mien.train.recipes import Recipe, cnn4, recipe_from_json, recipe_to_json
@@ -148,7 +149,9 @@ def resume(
     except (KeyError, TypeError, OptionError) as error:
         raise RunError(f"{run.record}: not a run of this version of mien ({error})") from error
     ears = listeners or Listeners()
-    fabric, _ = launch(options.accelerator, options.precision, options.threads)
+    # On a smaller machine it goes on with what is there, though no longer to the same bits.
+    threads = min(options.threads, cores())
+    fabric, _ = launch(options.accelerator, options.precision, threads)
     images = read_once(fabric, options.source, options.data, ears.reading)
     if images.fingerprint != fingerprint:
         raise RunError(

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -20,7 +21,7 @@ class Hardware:
     reason: str
 
     @property
-    def fabric_precision(self) -> str:
+    def fabric_precision(self) -> Literal["bf16-mixed", "32-true"]:
         """The same in Lightning Fabric's words."""
         return "bf16-mixed" if self.precision == "bf16" else "32-true"
 
@@ -50,11 +51,11 @@ def choose_hardware(
         precision = "bf16" if fast else "fp32"
     else:
         reason = "as asked"
-    if threads > _cores():
+    if threads > cores():
         # More threads than cores wait for each other, and slow the whole machine down.
-        raise OptionError(f"--threads {threads}: this process may use {_cores()} cores")
+        raise OptionError(f"--threads {threads}: this process may use {cores()} cores")
     if threads < 1:
-        threads = max(1, _cores() // ranks)
+        threads = max(1, cores() // ranks)
     return Hardware(accelerator, precision, threads, reason)
 
 
@@ -69,7 +70,8 @@ def _native_bf16(accelerator: str) -> tuple[bool, str]:
     return False, "the processor has neither amx_bf16 nor avx512_bf16"
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
