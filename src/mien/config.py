@@ -60,6 +60,9 @@ def _override_one(config: Any, parts: list[str], text: str, path: str) -> Any:
         return dataclasses.replace(
             config, **{parts[0]: _override_one(current, parts[1:], text, path)}
         )
+    if dataclasses.is_dataclass(current):
+        fields = ", ".join(f"{parts[0]}.{field.name}" for field in dataclasses.fields(current))
+        raise OptionError(f"--set {path}: set its fields instead: {fields}")
     hint = typing.get_type_hints(type(config))[parts[0]]
     return dataclasses.replace(config, **{parts[0]: _convert(hint, _parse(hint, text), path)})
 
@@ -90,8 +93,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         args = typing.get_args(hint)
         if len(args) == 2 and args[1] is Ellipsis:
             return tuple(_convert(args[0], item, where) for item in value)
-        if len(args) == len(value):
-            return tuple(_convert(a, v, where) for a, v in zip(args, value, strict=True))
+        if len(args) != len(value):
+            raise OptionError(f"{where}: {len(value)} values where {len(args)} are needed")
+        return tuple(_convert(a, v, where) for a, v in zip(args, value, strict=True))
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         return from_json(typing.cast(type[Any], hint), value, where=f"{where}.")
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):

@@ -48,7 +48,7 @@ def class_of(name: str, extra: Mapping[str, str] | None = None) -> str | None:
     for source, target in (extra or {}).items():
         if source.strip().casefold() == key:
             return ALIASES.get(target.strip().casefold())
-    if key.isdecimal() and int(key) < len(CLASSES):
+    if len(key) == 1 and key in "0123456":
         return CLASSES[int(key)]
     stem = key.lstrip("0123456789").lstrip("_-. ") if key[:1].isdecimal() else key
     return ALIASES.get(key) or ALIASES.get(stem)

@@ -20,6 +20,8 @@ from typing import Any
 from mien.errors import RunError
 
 _REPORTED = ("mien", "torch", "lightning-fabric", "numpy", "pillow", "opencv-python-headless")
+# What a killed process may leave in a folder before there is a run in it.
+_LEFT_OVER = {"run.lock", "state", "training_hashes.npy"}
 
 
 @dataclass(frozen=True)
@@ -70,22 +72,42 @@ class Run:
         Raises:
             RunError: the folder holds something, or cannot be made.
         """
-        path = Path(path)
+        run = cls(Path(path))
+        run.check_free()
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            if any(child.name != "run.lock" for child in path.iterdir()):
-                raise RunError(
-                    f"{path}: not empty; name another folder with --out, "
-                    f"or go on with 'mien train --resume {path}'"
-                )
-            (path / "state").mkdir(exist_ok=True)
-        except NotADirectoryError as error:
-            raise RunError(f"{path}: a file is in the way; name another folder") from error
-        except FileExistsError as error:
-            raise RunError(f"{path}: a file of that name is there; name a folder") from error
-        except PermissionError as error:
-            raise RunError(f"{path}: cannot be written; name another folder with --out") from error
-        return cls(path)
+            run.path.mkdir(parents=True, exist_ok=True)
+            run.state.mkdir(exist_ok=True)
+        except OSError as error:
+            raise RunError(
+                f"{path}: cannot be made ({error.strerror}); name another folder with --out"
+            ) from error
+        return run
+
+    def check_free(self) -> None:
+        """Refuse a folder that holds something.
+
+        What a process leaves that is killed before it wrote ``run.json`` does not count: there is
+        nothing in it to go on from.
+
+        Raises:
+            RunError: the folder holds something, or is a file.
+        """
+        if self.record.is_file():
+            raise RunError(
+                f"{self.path}: not empty, a run is in it; name another folder with --out, "
+                f"or go on with 'mien train --resume {self.path}'"
+            )
+        try:
+            there = {child.name for child in self.path.iterdir()}
+            there |= {child.name for child in self.state.iterdir()} if "state" in there else set()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise RunError(
+                f"{self.path}: cannot be a run folder ({error.strerror}); name another with --out"
+            ) from error
+        if {name for name in there if not name.endswith(".tmp")} - _LEFT_OVER:
+            raise RunError(f"{self.path}: not empty; name another folder with --out")
 
     @classmethod
     def open(cls, path: Path | str) -> "Run":
@@ -153,12 +175,19 @@ def write_atomic(path: Path, content: bytes | str) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644)
+        # mkstemp makes private files; this is what open() would have made.
+        Path(name).chmod(0o666 & ~_umask())
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def sync_folder(path: Path) -> None:

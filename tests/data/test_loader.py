@@ -13,11 +13,16 @@ from mien.errors import OptionError
 @settings(max_examples=60, deadline=None)
 @given(st.integers(2, 700), st.integers(2, 130), st.integers(1, 4), st.integers(0, 5))
 def test_each_image_once_an_epoch_over_all_ranks(total, batch_size, ranks, epoch):
-    sampler = Sampler(total, batch_size, seed=7)
+    if min(total, batch_size) < 2 * ranks:
+        with pytest.raises(OptionError):
+            Sampler(total, batch_size, seed=7, ranks=ranks)
+        return
+    sampler = Sampler(total, batch_size, seed=7, ranks=ranks)
     seen, sizes = [], []
     for rank in range(ranks):
-        for part, size in sampler.epoch(epoch, rank=rank, ranks=ranks):
+        for part, size in sampler.epoch(epoch, rank=rank):
             seen += part.tolist()
+            assert len(part) >= 2
             if rank == 0:
                 sizes.append(size)
     assert sorted(seen) == list(range(total))

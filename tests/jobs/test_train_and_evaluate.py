@@ -12,10 +12,11 @@ from sklearn.metrics import accuracy_score, f1_score
 from mien.data.splits import training_indices
 from mien.errors import DataError, OptionError, RunError
 from mien.evaluate.predictions import read_predictions
-from mien.jobs.evaluate import EvaluateOptions, evaluate, recompute
+from mien.jobs.evaluate import EvaluateOptions, evaluate
 from mien.jobs.hashes import read_training_hashes
 from mien.jobs.label import label
 from mien.jobs.prepare import DataOptions, read_source
+from mien.jobs.recompute import recompute
 from mien.jobs.train import Listeners, TrainOptions, resume, train
 from mien.labels import CLASSES
 from mien.models.checkpoint import load_model

@@ -3,6 +3,7 @@
 Heavy imports happen inside the verbs, so that ``mien --help`` answers at once.
 """
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -46,16 +47,43 @@ def _root(
 
 def main() -> None:
     """Run the command line; ends the process with 0, 1 (findings), 2 (error) or 130 (Ctrl-C)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an arrow must not end a run on an old terminal
     try:
-        app()
+        code = app(standalone_mode=False)
+        if code == 130:  # typer's own answer to Ctrl-C
+            raise KeyboardInterrupt
     except MienError as error:
-        if os.environ.get("RANK", "0") == "0":
-            print(f"mien: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        code = _tell(str(error), error.exit_code)
     except BrokenPipeError:
         # The reader of our output has gone (as in 'mien … | head'); nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        code = 0
     except KeyboardInterrupt:
-        print("mien: interrupted", file=sys.stderr)
-        sys.exit(130)
+        code = _tell("interrupted", 130)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        code = _tell(f"{place}{error.strerror or error}", 2)
+    except Exception as error:  # noqa: BLE001  what is no usage error is raised again
+        code = _usage(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(error: Exception) -> int:
+    """Tell of a wrong option or argument in one line; anything else is a defect and goes on up."""
+    message = getattr(error, "format_message", None)
+    if message is None:
+        raise error
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(message(), file=sys.stderr)
+        return 2
+    verb = getattr(getattr(error, "ctx", None), "command_path", "mien")
+    return _tell(f"{message().rstrip('.')}; see '{verb} --help'", 2)
+
+
+def _tell(message: str, code: int) -> int:
+    """One line on stderr, from the first rank alone."""
+    if os.environ.get("RANK", "0") == "0":
+        print(f"mien: {message}", file=sys.stderr)
+    return code

@@ -5,9 +5,10 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -116,9 +117,24 @@ def needs_extra(verb: str) -> Iterator[None]:
         raise MissingExtraError(f"mien {verb}", extra) from error
 
 
-def table(title: str, *columns: str) -> Table:
-    """A plain table: the first column left, the others right."""
-    made = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for number, column in enumerate(columns):
-        made.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)
-    return made
+class PlainTable(Table):
+    """A table whose first column is left and the others right, and whose cells are no markup.
+
+    A class of a user's may be called ``[/b]``; it is shown so.
+    """
+
+    def __init__(self, title: str, *columns: str) -> None:
+        super().__init__(
+            title=escape(title),
+            title_justify="left",
+            box=None,
+            pad_edge=False,
+            padding=(0, 2, 0, 0),
+        )
+        for number, column in enumerate(columns):
+            side: Literal["left", "right"] = "left" if number == 0 else "right"
+            self.add_column(escape(column), justify=side, no_wrap=True)
+
+    def row(self, *cells: str) -> None:
+        """Add a row of plain text."""
+        self.add_row(*map(escape, cells))

@@ -5,16 +5,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.table import Table
-
 from mien.app import console
 from mien.app.figures.classes import draw_classes
 from mien.app.figures.confusion import draw_confusion
 from mien.app.figures.history import draw_history
+from mien.errors import RunError
 from mien.evaluate.confusion import Evaluation, Scores
 from mien.evaluate.pairs import confused_pairs
 from mien.evaluate.words import describe, percent
-from mien.jobs.evaluate import EvaluateResult
+from mien.jobs.recompute import EvaluateResult
 from mien.train.history import Row
 
 _PAIRS_SHOWN = 8
@@ -46,7 +45,12 @@ def write_figures(
     result: EvaluateResult, folder: Path, history: Sequence[Row] | None = None
 ) -> list[Path]:
     """Draw the confusion matrix, the classes and the history as SVG and PNG into ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"{folder}: cannot be made ({error.strerror}); name another --out"
+        ) from error
     scores = main_scores(result.evaluation)
     written = [*draw_confusion(scores, folder / "confusion")]
     written += draw_classes(scores, folder / "classes")
@@ -55,9 +59,9 @@ def write_figures(
     return written
 
 
-def _accuracy_table(evaluation: Evaluation) -> Table:
+def _accuracy_table(evaluation: Evaluation) -> console.PlainTable:
     splits = ", ".join(f"{name} {count:,}" for name, count in evaluation.splits.items())
-    table = console.table(
+    table = console.PlainTable(
         f"Evaluation ({splits}); 95 % intervals", "images", "number", "accuracy", "macro-F1", "loss"
     )
     parts: list[tuple[str, Scores | None]] = [("whole split", evaluation.whole)]
@@ -67,34 +71,34 @@ def _accuracy_table(evaluation: Evaluation) -> Table:
     for name, scores in parts:
         if scores is not None:
             accuracy, f1 = percent(scores.accuracy), percent(scores.macro_f1)
-            table.add_row(name, f"{scores.n:,}", accuracy, f1, f"{scores.loss:.3f}")
+            table.row(name, f"{scores.n:,}", accuracy, f1, f"{scores.loss:.3f}")
     return table
 
 
-def _class_table(scores: Scores) -> Table:
-    table = console.table("\nPer class", "class", "images", "recall", "precision", "F1")
+def _class_table(scores: Scores) -> console.PlainTable:
+    table = console.PlainTable("\nPer class", "class", "images", "recall", "precision", "F1")
     for one in scores.per_class:
         recall, precision, f1 = percent(one.recall), percent(one.precision), percent(one.f1)
-        table.add_row(one.name, f"{one.support:,}", recall, precision, f1)
+        table.row(one.name, f"{one.support:,}", recall, precision, f1)
     return table
 
 
-def _confusion_table(scores: Scores) -> Table:
-    table = console.table(
+def _confusion_table(scores: Scores) -> console.PlainTable:
+    table = console.PlainTable(
         "\nConfusion: rows the label, columns the prediction; count and % of the row",
         "",
         *scores.classes,
     )
     for name, row in zip(scores.classes, scores.counts.tolist(), strict=True):
         total = max(sum(row), 1)
-        table.add_row(name, *(f"{n:,} {100 * n / total:3.0f}%" if n else "·" for n in row))
+        table.row(name, *(f"{n:,} {100 * n / total:3.0f}%" if n else "·" for n in row))
     return table
 
 
-def _pair_table(scores: Scores) -> Table:
-    table = console.table("\nMost confused", "label → prediction", "rate", "images")
+def _pair_table(scores: Scores) -> console.PlainTable:
+    table = console.PlainTable("\nMost confused", "label → prediction", "rate", "images")
     for pair in confused_pairs(scores.counts, scores.classes)[:_PAIRS_SHOWN]:
-        table.add_row(
+        table.row(
             f"{pair.truth} → {pair.predicted}", percent(pair.rate), f"{pair.count:,} of {pair.n:,}"
         )
     return table

@@ -1,8 +1,11 @@
 """Options that several verbs share."""
 
+from collections.abc import Collection
 from typing import Annotated
 
 import typer
+
+from mien.errors import OptionError
 
 Data = Annotated[
     str,
@@ -32,3 +35,16 @@ Flip = Annotated[
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Precision = Annotated[str, typer.Option("--precision", help="auto, fp32 or bf16.")]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 for all cores.")]
+
+
+def refuse_given(context: typer.Context, allowed: Collection[str], why: str) -> None:
+    """Refuse options that were given and would have no effect; better than to ignore them.
+
+    Raises:
+        OptionError: a parameter of the command line that is not among ``allowed``.
+    """
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if name not in allowed and source is not None and source.name == "COMMANDLINE":
+            raise OptionError(f"{parameter.opts[0]}: {why}")

@@ -123,11 +123,11 @@ class Display:
 def _screen(status: Status, bar: Progress) -> Table:
     screen = Table.grid()
     if status.rows:
-        table = console.table(
+        table = console.PlainTable(
             "", "epoch", "train loss", "accuracy", "validation loss", "accuracy", "images/s"
         )
         for row in status.rows[-_ROWS_SHOWN:]:
-            table.add_row(
+            table.row(
                 str(row.epoch),
                 f"{row.train_loss:.3f}",
                 f"{row.train_accuracy:.1%}",

@@ -67,33 +67,37 @@ class Sampler:
     """The order of one training run.
 
     total: number of images N. batch_size: images a step over all ranks together. seed: of the
-    order. weights: ``float64`` N, chance of each image; None for each image once an epoch.
+    order. weights: ``float64`` N, chance of each image; None for each image once an epoch. ranks:
+    how many processes share each batch.
     """
 
     total: int
     batch_size: int
     seed: int
     weights: Tensor | None = None
+    ranks: int = 1
 
     def __post_init__(self) -> None:
         """Check ranges.
 
         Raises:
-            OptionError: no images, or a batch size that leaves batch normalisation one image.
+            OptionError: so few images that batch normalisation would see a single one on a rank.
         """
-        if self.batch_size < 2:
-            raise OptionError(f"batch size {self.batch_size}: batch normalisation needs 2 or more")
-        if self.total < 2:
-            raise OptionError(f"{self.total} training images: at least 2 are needed")
+        least = 2 * self.ranks
+        if self.batch_size < least:
+            raise OptionError(
+                f"batch size {self.batch_size}: batch normalisation needs 2 images for each of "
+                f"{self.ranks} processes, {least} or more"
+            )
+        if self.total < least:
+            raise OptionError(f"{self.total} training images: at least {least} are needed")
 
     @property
     def steps(self) -> int:
         """Batches an epoch."""
-        return min(max(1, round(self.total / self.batch_size)), self.total // 2)
+        return min(max(1, round(self.total / self.batch_size)), self.total // (2 * self.ranks))
 
-    def epoch(
-        self, epoch: int, *, first: int = 0, rank: int = 0, ranks: int = 1
-    ) -> Iterator[tuple[Tensor, int]]:
+    def epoch(self, epoch: int, *, first: int = 0, rank: int = 0) -> Iterator[tuple[Tensor, int]]:
         """One rank's share of each batch from step ``first`` on: positions, size over all ranks.
 
         The batches differ by at most one image, so none is too small for batch normalisation and
@@ -101,7 +105,7 @@ class Sampler:
         """
         order = self._order(epoch)
         for batch in torch.tensor_split(order, self.steps)[first:]:
-            yield torch.tensor_split(batch, ranks)[rank], len(batch)
+            yield torch.tensor_split(batch, self.ranks)[rank], len(batch)
 
     def _order(self, epoch: int) -> Tensor:
         generator = torch.Generator().manual_seed(mix(self.seed, epoch))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mien.evaluate.compare import Comparison
 from mien.evaluate.compare import compare as compare_outputs
-from mien.jobs.evaluate import recompute
+from mien.jobs.recompute import recompute
 
 
 def compare(a: Path | str, b: Path | str) -> Comparison:

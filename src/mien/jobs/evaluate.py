@@ -10,12 +10,13 @@ from mien.config import from_json
 from mien.data.splits import copied_in_training
 from mien.errors import DataError, OptionError, RunError
 from mien.evaluate.collect import collect
-from mien.evaluate.confusion import Evaluation
 from mien.evaluate.confusion import evaluate as evaluate_outputs
-from mien.evaluate.predictions import read_predictions, write_predictions
+from mien.evaluate.predictions import write_predictions
 from mien.jobs.hashes import read_training_hashes
-from mien.jobs.prepare import DataOptions, read_source, with_validation
-from mien.labels import CLASSES
+from mien.jobs.prepare import DataOptions, absolute, read_source, with_validation
+from mien.jobs.recompute import EvaluateResult
+from mien.jobs.start import held_out_by
+from mien.labels import CLASSES, class_of
 from mien.models.checkpoint import Model, load_model
 from mien.runs import Run, write_json
 from mien.train.hardware import choose_hardware
@@ -46,16 +47,6 @@ class EvaluateOptions:
     precision: str = "fp32"
 
 
-@dataclass(frozen=True, kw_only=True)
-class EvaluateResult:
-    """folder: where it was written, None if it only was recomputed. notes: sentences to show."""
-
-    evaluation: Evaluation
-    outputs: Outputs
-    folder: Path | None
-    notes: tuple[str, ...]
-
-
 def evaluate(
     model_path: Path | str,
     source: str,
@@ -76,7 +67,7 @@ def evaluate(
     options = options or EvaluateOptions()
     model = load_model(model_path)
     home = _run_folder(Path(model_path))
-    options = replace(options, data=_data_options(model, options.data, home))
+    options = replace(options, data=_data_options(model, options.data, home, source))
     images = read_source(source, options.data, progress=progress)
     return evaluate_images(model_path, images, options, out=out, progress=progress)
 
@@ -96,21 +87,23 @@ def evaluate_images(
     images, about = _as_trained(images, model)
     chosen = choose_split(images, split)
     folder = Path(out) if out else _folder(Path(model_path), home, model, images, split)
+    hardware = choose_hardware(accelerator=options.accelerator, precision=options.precision)
     logits = collect(
         model.network,
         images.images if len(chosen) == len(images) else images.images[chosen],
-        device="cuda" if _accelerator(options) == "cuda" else "cpu",
-        precision=options.precision,
+        device=hardware.accelerator,
+        precision=hardware.precision,
         flip=options.flip,
         progress=progress,
     )
+    copied, unsure = _copied(images, chosen, known, model)
     outputs = Outputs(
         ids=images.ids[chosen],
         splits=np.array(SPLITS)[images.splits[chosen]],
         labels=_labels_for(model, images)[chosen],
         logits=logits,
         hashes=images.hashes[chosen].astype("U32"),
-        copied=_copied(images, chosen, known),
+        copied=copied,
         classes=model.classes,
         about={
             "architecture": model.architecture,
@@ -118,31 +111,15 @@ def evaluate_images(
             "data_fingerprint": images.fingerprint,
             "split": split,
             "flip": options.flip,
-            "precision": options.precision,
+            "precision": hardware.precision,
         },
     )
     evaluation = evaluate_outputs(outputs)
     _make_folder(folder)
     write_predictions(folder / "predictions.parquet", outputs)
     write_json(folder / "evaluation.json", evaluation.to_json())
-    notes = (*images.notes, *about)
+    notes = (*images.notes, *about, *unsure)
     return EvaluateResult(evaluation=evaluation, outputs=outputs, folder=folder, notes=notes)
-
-
-def recompute(path: Path | str) -> EvaluateResult:
-    """The numbers from predictions that were saved: a run folder, or a ``.parquet`` file.
-
-    Raises:
-        MienError: there are none, or they cannot be used.
-    """
-    path = Path(path)
-    file = path / "predictions.parquet" if path.is_dir() else path
-    if not file.is_file():
-        raise RunError(f"{path}: no predictions here yet; name the data: mien evaluate {path} DATA")
-    outputs = read_predictions(file)
-    return EvaluateResult(
-        evaluation=evaluate_outputs(outputs), outputs=outputs, folder=file.parent, notes=()
-    )
 
 
 def split_name(name: str) -> str:
@@ -170,13 +147,24 @@ def choose_split(images: ImageSet, split: str) -> NDArray[np.int64]:
     return chosen
 
 
-def _data_options(model: Model, options: DataOptions, home: Path | None) -> DataOptions:
+def _data_options(
+    model: Model, options: DataOptions, home: Path | None, source: str
+) -> DataOptions:
     """Read pictures as the model takes them, and as its run did unless told otherwise."""
-    if home and options == DataOptions():
+    if home:
+        record = Run.open(home).read_record()
         try:
-            options = from_json(DataOptions, Run.open(home).read_record()["options"]["data"])
+            run = from_json(DataOptions, record["options"]["data"])
+            same = record["options"]["source"] == absolute(source)
         except (KeyError, TypeError, OptionError) as error:
             raise RunError(f"{home}/run.json: cannot be used ({error})") from error
+        options = replace(
+            options,
+            format=options.format or (run.format if same else ""),
+            map=options.map or run.map,
+            skip_bad=options.skip_bad or (run.skip_bad and same),
+            classes=run.classes if model.classes == CLASSES else "found",
+        )
     return replace(
         options,
         size=model.config.size,
@@ -197,35 +185,46 @@ def _folder(
 
 def _as_trained(images: ImageSet, model: Model) -> tuple[ImageSet, tuple[str, ...]]:
     """Where the model was trained on these very pictures, hold out what it held out."""
-    same = model.about.get("data_fingerprint") == images.fingerprint
-    recipe = model.about.get("recipe")
-    if same and not images.has_validation and isinstance(recipe, dict):
-        held = with_validation(images, int(recipe.get("seed", 0)))
-        return held, ("validation is the tenth of training that the model did not train on",)
-    return images, ()
+    seed = held_out_by(model, images)
+    if seed is None:
+        return images, ()
+    held = with_validation(images, seed)
+    return held, ("validation is the tenth of training that the model did not train on",)
 
 
 def _labels_for(model: Model, images: ImageSet) -> NDArray[np.int64]:
     if images.classes == model.classes:
         return images.labels
     used = sorted(set(images.labels[images.labels >= 0].tolist()))
-    unknown = [images.classes[k] for k in used if images.classes[k] not in model.classes]
+    table = [_same_class(name, model.classes) for name in images.classes]
+    unknown = [images.classes[k] for k in used if table[k] < 0]
     if unknown:
         raise DataError(
             f"the model does not know the classes {', '.join(unknown)}; it knows "
-            f"{', '.join(model.classes)} (--map FOUND=CLASS translates)"
+            f"{', '.join(model.classes)}"
         )
-    table = [model.classes.index(c) if c in model.classes else -1 for c in images.classes]
     return np.array([*table, -1], dtype=np.int64)[images.labels]
 
 
+def _same_class(name: str, known: tuple[str, ...]) -> int:
+    """Where a class stands among the model's: by its name, else by what the name stands for."""
+    if name in known:
+        return known.index(name)
+    meant = [class_of(other) for other in known]
+    wanted = class_of(name)
+    return meant.index(wanted) if wanted is not None and meant.count(wanted) == 1 else -1
+
+
 def _copied(
-    images: ImageSet, chosen: NDArray[np.int64], known: NDArray[np.bytes_] | None
-) -> NDArray[np.bool_]:
-    copied = copied_in_training(images, chosen)
+    images: ImageSet, chosen: NDArray[np.int64], known: NDArray[np.bytes_] | None, model: Model
+) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """Whether each chosen image has a copy among those that trained the model; what is unsure."""
     if known is not None:
-        copied = copied | np.isin(images.hashes[chosen], known)
-    return np.asarray(copied, dtype=np.bool_)
+        return np.isin(images.hashes[chosen], known), ()
+    if model.about.get("data_fingerprint") == images.fingerprint:
+        return np.isin(images.hashes[chosen], images.hashes[images.where("train")]), ()
+    note = "the model lies outside of its run: copies are sought in the training split of the data"
+    return copied_in_training(images, chosen), (note,)
 
 
 def _run_folder(path: Path) -> Path | None:
@@ -233,10 +232,6 @@ def _run_folder(path: Path) -> Path | None:
         if (folder / "run.json").is_file():
             return Run.open(folder).path
     return None
-
-
-def _accelerator(options: EvaluateOptions) -> str:
-    return choose_hardware(accelerator=options.accelerator, precision=options.precision).accelerator
 
 
 def _make_folder(folder: Path) -> None:

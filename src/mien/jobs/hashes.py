@@ -13,14 +13,21 @@ from mien.types import ImageSet
 _NAME = "training_hashes.npy"
 
 
-def write_training_hashes(run: Run, images: ImageSet) -> None:
+def write_training_hashes(
+    run: Run, images: ImageSet, before: NDArray[np.bytes_] | None = None
+) -> None:
     """Keep the hashes of the whole training split, those left out of training included.
+
+    before: those of the model that is fine-tuned, which has seen these too.
 
     Copies of them in another split are what published figures profit from, so a copy counts
     whether or not mien trained on it.
     """
     content = io.BytesIO()
-    np.save(content, np.unique(images.hashes[images.where("train")]), allow_pickle=False)
+    known = np.unique(images.hashes[images.where("train")])
+    if before is not None:
+        known = np.union1d(known, before)
+    np.save(content, known, allow_pickle=False)
     write_atomic(run.path / _NAME, content.getvalue())
 
 

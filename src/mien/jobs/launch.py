@@ -2,13 +2,18 @@
 
 import logging
 import os
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from lightning_fabric import Fabric
 
+from mien.errors import MienError
 from mien.jobs.prepare import DataOptions, read_source
 from mien.train.hardware import Hardware, choose_hardware
 from mien.types import ImageSet, Progress
+
+T = TypeVar("T")
 
 
 def launch(accelerator: str, precision: str, threads: int) -> tuple[Fabric, Hardware]:
@@ -38,10 +43,27 @@ def launch(accelerator: str, precision: str, threads: int) -> tuple[Fabric, Hard
     return fabric, hardware
 
 
+def on_first(fabric: Fabric, action: Callable[[], T]) -> T | None:
+    """Do something on the first rank while the others wait; its result there, None elsewhere.
+
+    Raises:
+        MienError: the action did; on every rank, so that none waits for one that has gone.
+    """
+    result, error = None, None
+    if fabric.is_global_zero:
+        try:
+            result = action()
+        except MienError as caught:
+            error = caught
+    told = fabric.broadcast(str(error) if error else "")
+    if error is not None:
+        raise error
+    if told:
+        raise MienError(told)
+    return result
+
+
 def read_once(fabric: Fabric, source: str, options: DataOptions, progress: Progress) -> ImageSet:
     """Read pictures on the first rank, which fills the cache, then on the others from it."""
-    if fabric.world_size == 1:
-        return read_source(source, options, progress=progress)
-    images = read_source(source, options, progress=progress) if fabric.is_global_zero else None
-    fabric.barrier()
+    images = on_first(fabric, lambda: read_source(source, options, progress=progress))
     return images if images is not None else read_source(source, options)

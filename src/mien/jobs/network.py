@@ -10,19 +10,10 @@ from torch import nn
 from mien.data.loader import mix
 from mien.errors import DataError
 from mien.models.blocks import Normalise
-from mien.models.checkpoint import Model, load_model
+from mien.models.checkpoint import Model
 from mien.models.registry import build
 from mien.train.recipes import Recipe
 from mien.types import ImageSet
-
-
-def start_model(path: str) -> Model | None:
-    """The model to fine-tune, None for an empty path.
-
-    Raises:
-        ModelFileError: it cannot be read.
-    """
-    return load_model(path) if path else None
 
 
 def fit_to_data(recipe: Recipe, images: ImageSet) -> Recipe:

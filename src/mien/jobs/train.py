@@ -12,9 +12,10 @@ from mien.config import from_json
 from mien.data.loader import Pictures
 from mien.errors import OptionError, RunError
 from mien.jobs.hashes import write_training_hashes
-from mien.jobs.launch import launch, read_once
-from mien.jobs.network import fit_to_data, make_network, start_model
+from mien.jobs.launch import launch, on_first, read_once
+from mien.jobs.network import fit_to_data, make_network
 from mien.jobs.prepare import DataOptions, Selection, absolute, select, with_validation
+from mien.jobs.start import Start, held_out_by, seen_before, start_model
 from mien.models.checkpoint import Model, save_model
 from mien.runs import Run, provenance, write_json
 from mien.train.hardware import cores
@@ -30,7 +31,9 @@ class TrainOptions:
 
     source: where the pictures are. start_from: a model whose weights are the start, or empty.
     keep_copies: keep training images that have an identical copy in the validation split.
-    accelerator: ``auto``, ``cpu`` or ``cuda``; precision: ``auto``, ``fp32`` or ``bf16``;
+    hold_out_seed: which tenth validates where the source has no validation split; -1 for the
+    recipe's seed.
+    accelerator: ``auto``, ``cpu`` or ``cuda``. precision: ``auto``, ``fp32`` or ``bf16``.
     threads: 0 for this process's share of the cores.
     """
 
@@ -38,6 +41,7 @@ class TrainOptions:
     data: DataOptions = field(default_factory=DataOptions)
     start_from: str = ""
     keep_copies: bool = False
+    hold_out_seed: int = -1
     accelerator: str = "auto"
     precision: str = "auto"
     threads: int = 0
@@ -76,7 +80,7 @@ class _Job:
     recipe: Recipe
     images: ImageSet
     selection: Selection
-    start: Model | None
+    start: Start | None
     save_seconds: float
     ears: Listeners
 
@@ -96,40 +100,56 @@ def train(
     """
     recipe, ears = recipe or cnn4(), listeners or Listeners()
     fabric, hardware = launch(options.accelerator, options.precision, options.threads)
+    on_first(fabric, Run(Path(out)).check_free)
     options = replace(
         options,
         source=absolute(options.source),
+        start_from=absolute(options.start_from) if options.start_from else "",
         precision=hardware.precision,
         threads=hardware.threads,
     )
     start = start_model(options.start_from)
     if start is not None:
-        config = start.config
-        recipe = replace(recipe, architecture=start.architecture, model=config)
-        data = replace(options.data, size=config.size, colour=config.channels == 3)
-        options = replace(options, data=data)
+        recipe, options = _from_start(recipe, options, start)
     images = read_once(fabric, options.source, options.data, ears.reading)
-    images = with_validation(images, recipe.seed)
-    recipe = fit_to_data(recipe, images)
-    selection = select(images, keep_copies=options.keep_copies)
-    for sentence in (*images.notes, *selection.notes):
-        ears.told(sentence)
-    ears.told(f"{hardware.precision} on {hardware.accelerator}, {hardware.threads} threads "
-              f"({hardware.reason})")  # fmt: skip
+    options = replace(options, hold_out_seed=_hold_out_seed(options, recipe, images, start))
+    images = with_validation(images, options.hold_out_seed)
     job = _Job(
         fabric=fabric,
         options=options,
-        recipe=recipe,
+        recipe=fit_to_data(recipe, images),
         images=images,
-        selection=selection,
+        selection=select(images, keep_copies=options.keep_copies),
         start=start,
         save_seconds=save_seconds,
         ears=ears,
     )
-    if fabric.is_global_zero:
-        _write_record(Run.create(out), job)
-    fabric.barrier()
+    notes = [*job.selection.notes, *(seen_before(start, images, job.selection) if start else ())]
+    for sentence in (*images.notes, *notes):
+        ears.told(sentence)
+    ears.told(f"{hardware.precision} on {hardware.accelerator}, {hardware.threads} threads "
+              f"({hardware.reason})")  # fmt: skip
+    on_first(fabric, lambda: _write_record(Run.create(out), job, notes))
     return _run(job, Run.open(out))
+
+
+def _from_start(recipe: Recipe, options: TrainOptions, start: Start) -> tuple[Recipe, TrainOptions]:
+    """The network, and with it the pictures' size and colour, are those of the start."""
+    config = start.model.config
+    data = replace(options.data, size=config.size, colour=config.channels == 3)
+    recipe = replace(recipe, architecture=start.model.architecture, model=config)
+    return recipe, replace(options, data=data)
+
+
+def _hold_out_seed(
+    options: TrainOptions, recipe: Recipe, images: ImageSet, start: Start | None
+) -> int:
+    """On the pictures that trained the start, what it held out is held out again."""
+    if options.hold_out_seed >= 0:
+        return options.hold_out_seed
+    if start is not None and (seed := held_out_by(start.model, images)) is not None:
+        return seed
+    return recipe.seed
 
 
 def resume(
@@ -158,14 +178,18 @@ def resume(
             f"{options.source}: its pictures are not those that the run began with; "
             "put the old ones back, or train anew"
         )
-    images = with_validation(images, recipe.seed)
+    images = with_validation(images, options.hold_out_seed)
+    if record.get("ranks") != fabric.world_size or threads != options.threads:
+        ears.told("other ranks or threads than it began with: the result will differ in its bits")
+    # What was saved holds the weights; the start is needed only where nothing was saved.
+    begun = any(run.state.glob("step-*.safetensors"))
     job = _Job(
         fabric=fabric,
         options=options,
         recipe=recipe,
         images=images,
         selection=select(images, keep_copies=options.keep_copies),
-        start=start_model(options.start_from),
+        start=None if begun else start_model(options.start_from),
         save_seconds=save_seconds,
         ears=ears,
     )
@@ -175,8 +199,12 @@ def resume(
 def _run(job: _Job, run: Run) -> TrainResult:
     images, device = job.images, job.fabric.device
     main = job.fabric.is_global_zero
-    with run.lock() if main else contextlib.nullcontext(), _own_randomness(device):
-        network = make_network(job.recipe, images, job.selection.training, job.start)
+    locked = contextlib.ExitStack()
+    on_first(job.fabric, lambda: locked.enter_context(run.lock()))
+    with locked, _own_randomness(device):
+        network = make_network(
+            job.recipe, images, job.selection.training, job.start.model if job.start else None
+        )
         task = Task(
             network=network,
             training=Pictures.of(images.images, images.labels, job.selection.training, device),
@@ -202,9 +230,9 @@ def _run(job: _Job, run: Run) -> TrainResult:
     return TrainResult(run=run, model=model, images=images, rows=loop.at.rows, main=main)
 
 
-def _write_record(run: Run, job: _Job) -> None:
-    images = job.images
-    write_training_hashes(run, images)
+def _write_record(run: Run, job: _Job, notes: list[str]) -> None:
+    images, start = job.images, job.start
+    write_training_hashes(run, images, start.hashes if start else None)
     record = {
         "format": 1,
         "options": asdict(job.options),
@@ -217,9 +245,10 @@ def _write_record(run: Run, job: _Job) -> None:
             "validation_images": len(job.selection.validation),
             "copies_left_out": job.selection.left_out,
             "validation_from": "the source" if images.has_validation else "a tenth of training",
-            "notes": [*images.notes, *job.selection.notes],
+            "notes": [*images.notes, *notes],
             "problems": [str(problem) for problem in images.problems],
         },
+        "start_checksum": start.model.checksum if start else "",
         "ranks": job.fabric.world_size,
         **provenance(),
     }
@@ -231,6 +260,7 @@ def _about(job: _Job) -> dict[str, object]:
     return {
         "recipe": recipe_to_json(job.recipe),
         "data_fingerprint": job.images.fingerprint,
+        "hold_out_seed": job.options.hold_out_seed,
         "training_images": len(job.selection.training),
         "copies_left_out": job.selection.left_out,
         "precision": job.options.precision,

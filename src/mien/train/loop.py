@@ -76,13 +76,20 @@ class Loop:
         labels, classes = task.training.labels, self.recipe.model.classes
         objective = self.recipe.objective
         chance = sampling_weights(labels, classes, objective.sampling_power)
-        self.sampler = Sampler(len(task.training), self.recipe.batch_size, self.recipe.seed, chance)
+        self.sampler = Sampler(
+            len(task.training),
+            self.recipe.batch_size,
+            self.recipe.seed,
+            chance,
+            fabric.world_size,
+        )
         self.weights_K = class_weights(labels, classes, objective.class_weight_power)
         self.sample = task.training.subset(_fixed_sample(len(task.training), self.recipe))
         self.generator = torch.Generator(device=fabric.device)
         self.holders = Holders(network, self.average, self.optimizer)
         self.at = load_state(task.run.state, self.holders)
-        self.loss_sum = self._sum(self.at.running_loss)
+        # Saved is the sum over all ranks; each goes on from its equal share.
+        self.loss_sum = self._sum(self.at.running_loss / fabric.world_size)
         self.clock = Clock(self.at.seconds, self.at.step_seconds)
         self.done = 0
 
@@ -111,8 +118,8 @@ class Loop:
 
     def _epoch(self) -> None:
         self.model.train()
-        ranks = {"rank": self.fabric.global_rank, "ranks": self.fabric.world_size}
-        for chosen, size in self.sampler.epoch(self.at.epoch, first=self.at.step, **ranks):
+        rank = self.fabric.global_rank
+        for chosen, size in self.sampler.epoch(self.at.epoch, first=self.at.step, rank=rank):
             self._step(chosen, size)
             self.at = self.at.next_step()
             self.done += 1
@@ -122,7 +129,8 @@ class Loop:
             if self._agreed(self.task.stop()):
                 self._save()
                 raise Interrupted(f"stopped; go on with: mien train --resume {self.task.run.path}")
-            if self.clock.save_due(self.task.save_seconds) and self.at.step < self.sampler.steps:
+            due = self._agreed(self.clock.save_due(self.task.save_seconds))
+            if due and self.at.step < self.sampler.steps:
                 self._save()
 
     def _step(self, chosen: Tensor, size: int) -> None:
@@ -151,6 +159,11 @@ class Loop:
         train_loss, train_accuracy = measure(self.fabric, self.average.model, self.sample)
         loss, accuracy = measure(self.fabric, self.average.model, self.task.validation)
         running = float(self._total(self.loss_sum)) / len(self.task.training)
+        self._check_finite(running, train_loss, loss)
+        steps = self.sampler.steps
+        rate = learning_rate(
+            (self.at.epoch + 1) * steps - 1, self.recipe.epochs * steps, self.recipe.optim
+        )
         step_seconds = self.clock.step_seconds
         self.clock.tick(step=False)
         row = Row(
@@ -160,7 +173,7 @@ class Loop:
             validation_loss=loss,
             validation_accuracy=accuracy,
             running_loss=running,
-            learning_rate=self.optimizer.param_groups[0]["lr"],
+            learning_rate=rate,
             seconds=self.clock.seconds,
             images_per_second=len(self.task.training) / max(step_seconds, 1e-9),
         )
@@ -169,7 +182,8 @@ class Loop:
         self.clock.new_epoch()
 
     def _save(self) -> None:
-        at = self.at.with_sums(float(self.loss_sum), self.clock.seconds, self.clock.step_seconds)
+        total = float(self._total(self.loss_sum))
+        at = self.at.with_sums(total, self.clock.seconds, self.clock.step_seconds)
         if self.fabric.is_global_zero:
             folder = self.task.run.state
             save_state(folder, at, self.sampler.steps, self.holders)
@@ -178,11 +192,7 @@ class Loop:
     def _report(self) -> None:
         loss = float(self.loss_sum) / max(self.at.step * self.sampler.total, 1)
         loss *= self.sampler.steps * self.fabric.world_size
-        if not math.isfinite(loss):
-            raise RunError(
-                f"the loss is no longer a finite number (epoch {self.at.epoch + 1}, step "
-                f"{self.at.step}); try a lower --learning-rate or --precision fp32"
-            )
+        self._check_finite(loss)
         left = (self.recipe.epochs - self.at.epoch) * self.sampler.steps - self.at.step
         seen = self.at.step * self.sampler.total / self.sampler.steps
         self.task.report(
@@ -198,8 +208,15 @@ class Loop:
             )
         )
 
+    def _check_finite(self, *losses: float) -> None:
+        if not all(math.isfinite(loss) for loss in losses):
+            raise RunError(
+                f"the loss is no longer a finite number (epoch {self.at.epoch + 1}, step "
+                f"{self.at.step}); try a lower --learning-rate or --precision fp32"
+            )
+
     def _agreed(self, wish: bool) -> bool:
-        # Ranks hear a signal at different steps; all must stop at the same one.
+        # Ranks hear a signal, and read the clock, at different steps; all must act at the same one.
         if self.fabric.world_size == 1:
             return wish
         return bool(self._total(self._sum(float(wish))) > 0)

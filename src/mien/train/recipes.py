@@ -8,7 +8,7 @@ from mien.config import from_json, to_json
 from mien.data.augment import AugmentConfig
 from mien.errors import OptionError
 from mien.models.cnn4 import CNN4Config
-from mien.models.registry import config_from_json
+from mien.models.registry import architecture, config_from_json
 from mien.train.objective import ObjectiveConfig
 from mien.train.optim import OptimConfig
 
@@ -40,6 +40,10 @@ class Recipe:
         Raises:
             OptionError: a field cannot be used.
         """
+        if not isinstance(self.model, architecture(self.architecture).config):
+            raise OptionError(
+                f"architecture '{self.architecture}': its configuration is another one than this"
+            )
         if self.epochs < 1:
             raise OptionError(f"epochs {self.epochs}: at least 1")
         if self.batch_size < 2:

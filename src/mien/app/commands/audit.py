@@ -66,12 +66,12 @@ def _show(report: "AuditReport") -> None:
     from mien.app import console
 
     splits = list(report.counts)
-    table = console.table(f"{report.pictures:,} pictures ({report.layout})", "class", *splits)
+    table = console.PlainTable(f"{report.pictures:,} pictures ({report.layout})", "class", *splits)
     for name in [*report.classes, ""]:
         row = [report.counts[split].get(name, 0) for split in splits]
         if name or any(row):
-            table.add_row(name or "without a label", *(f"{n:,}" for n in row))
-    table.add_row("all", *(f"{sum(report.counts[split].values()):,}" for split in splits))
+            table.row(name or "without a label", *(f"{n:,}" for n in row))
+    table.row("all", *(f"{sum(report.counts[split].values()):,}" for split in splits))
     console.show(table)
     for note in report.notes:
         console.show(note)
@@ -91,17 +91,17 @@ def _show(report: "AuditReport") -> None:
 def _show_copies(report: "AuditReport") -> None:
     from mien.app import console
 
-    within = console.table("\nPixel-identical copies within a split", "split", "contents",
+    within = console.PlainTable("\nPixel-identical copies within a split", "split", "contents",
                            "pictures", "with conflicting labels")  # fmt: skip
     for one in report.within:
-        within.add_row(one.split, f"{one.groups:,}", f"{one.pictures:,}", f"{one.conflicting:,}")
+        within.row(one.split, f"{one.groups:,}", f"{one.pictures:,}", f"{one.conflicting:,}")
     console.show(within)
     if not report.across:
         return
-    across = console.table("\nCopies across splits", "pictures of", "that are also in",
+    across = console.PlainTable("\nCopies across splits", "pictures of", "that are also in",
                            "identical", "of these only under another label", "near")  # fmt: skip
     for pair in report.across:
-        across.add_row(
+        across.row(
             pair.split,
             pair.other,
             f"{pair.copied:,}",

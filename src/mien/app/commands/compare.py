@@ -38,7 +38,7 @@ def run(
     if json_out:
         console.show_json(comparison.to_json())
         return
-    table = console.table(
+    table = console.PlainTable(
         "Accuracy on the same images; 95 % intervals",
         "images", "number", a, b, "difference", "McNemar",
     )  # fmt: skip
@@ -47,7 +47,7 @@ def run(
         assert comparison.without_copies is not None
         parts.append(("without a copy in training", comparison.without_copies))
     for name, paired in parts:
-        table.add_row(
+        table.row(
             name,
             f"{paired.n:,}",
             percent(paired.accuracy_a),

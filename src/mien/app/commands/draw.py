@@ -29,7 +29,14 @@ def run(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A .png or .zip.")],
     count: Annotated[
         int | None,
-        typer.Option("--count", "-n", min=1, help="Faces.", show_default="84, or 7,000 in a .zip"),
+        typer.Option(
+            "--count",
+            "-n",
+            min=1,
+            max=2_000_000,
+            help="Faces.",
+            show_default="84, or 7,000 in a .zip",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed.")] = 0,
     region: Annotated[

@@ -26,6 +26,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def run(
+    context: typer.Context,
     model: Annotated[str, typer.Argument(metavar="MODEL", show_default=False)],
     data: Annotated[
         str | None, typer.Argument(metavar="[DATA]", help="As for 'mien train'.")
@@ -47,12 +48,16 @@ def run(
 
     with console.needs_extra("evaluate"):
         from mien.app.evaluation import as_json, show_evaluation, write_figures
-        from mien.jobs.evaluate import EvaluateOptions, evaluate, recompute
-        from mien.jobs.prepare import DataOptions
+        from mien.jobs.recompute import recompute
 
     if data is None:
+        kept = {"model", "out", "json_out"}
+        opt.refuse_given(context, kept, f"needs DATA: mien evaluate {model} DATA")
         result = recompute(model)
     else:
+        with console.needs_extra("evaluate"):
+            from mien.jobs.evaluate import EvaluateOptions, evaluate
+            from mien.jobs.prepare import DataOptions
         options = EvaluateOptions(
             split=split,
             flip=flip,

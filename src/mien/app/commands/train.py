@@ -34,6 +34,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def run(
+    context: typer.Context,
     data: Annotated[
         str | None,
         typer.Argument(
@@ -90,6 +91,12 @@ def run(
 
     if (data is None) == (resume is None):
         raise OptionError("name DATA to train on, or --resume RUN to go on with one (not both)")
+    if resume is not None:
+        kept = {"resume", "save_every", "json_out"}
+        opt.refuse_given(context, kept, "a run goes on as it began; leave it out with --resume")
+    if start_from:
+        kept = set(context.params) - {"size", "colour"}
+        opt.refuse_given(context, kept, "--from keeps the size and colour of its model")
     with needs_extra("train"):
         from mien.app.training import run_training
         from mien.jobs.prepare import DataOptions
@@ -98,6 +105,7 @@ def run(
     if resume is not None:
         run_training(None, None, resume, save_every=save_every, as_json=json_out)
         return
+    _check_settings(settings or [], start_from)
     chosen = _recipe(
         recipe,
         {"seed": seed, "epochs": epochs, "batch_size": batch_size,
@@ -121,6 +129,16 @@ def run(
         threads=threads,
     )
     run_training(options, chosen, out, save_every=save_every, as_json=json_out)
+
+
+def _check_settings(settings: list[str], start_from: str) -> None:
+    """Refuse fields that something else decides."""
+    for text in settings:
+        key = text.partition("=")[0].strip()
+        if key in ("model.size", "model.channels", "model.classes"):
+            raise OptionError(f"--set {key}: the data decide it; see --size, --colour, --classes")
+        if start_from and key.partition(".")[0] in ("model", "architecture"):
+            raise OptionError(f"--set {key}: --from keeps the network of its model")
 
 
 def _recipe(name: str, given: dict[str, Any], settings: list[str]) -> "Recipe":

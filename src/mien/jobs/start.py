@@ -1,0 +1,53 @@
+"""The model that fine-tuning starts from, and which pictures it has seen already."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.jobs.hashes import read_training_hashes
+from mien.jobs.prepare import Selection
+from mien.models.checkpoint import Model, load_model
+from mien.types import ImageSet
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """hashes: ``S32``, of its training split; None where it lies outside of its run folder."""
+
+    model: Model
+    hashes: NDArray[np.bytes_] | None
+
+
+def start_model(path: str) -> Start | None:
+    """The model to fine-tune, None for an empty path.
+
+    Raises:
+        ModelFileError: it cannot be read. RunError: its list of training images is damaged.
+    """
+    if not path:
+        return None
+    place = Path(path)
+    return Start(load_model(place), read_training_hashes(place if place.is_dir() else place.parent))
+
+
+def held_out_by(model: Model, images: ImageSet) -> int | None:
+    """The seed with which ``model`` held out a tenth of these very pictures, else None."""
+    if images.has_validation or model.about.get("data_fingerprint") != images.fingerprint:
+        return None
+    seed = model.about.get("hold_out_seed")
+    return seed if isinstance(seed, int) and 0 <= seed < 2**32 else None
+
+
+def seen_before(start: Start, images: ImageSet, selection: Selection) -> tuple[str, ...]:
+    """What a person must know of a validation split that the start may have trained on."""
+    if start.hashes is None:
+        return (
+            "the start lies outside of its run: whether it trained on validation images "
+            "cannot be known",
+        )
+    seen = int(np.isin(images.hashes[selection.validation], start.hashes).sum())
+    if not seen:
+        return ()
+    return (f"{seen:,} of the validation images trained the start; they count as copied",)
