@@ -88,6 +88,16 @@ def test_base_verbs_need_no_torch(tmp_path):
         (["train", "synthetic:100", "--map", "contempt"], "FOUND=CLASS"),
         (["train", "synthetic:100", "--from", "none.safetensors"], "cannot be read"),
         (["train", "--resume", "nowhere"], "no run here"),
+        (["train", "--resume", "nowhere", "--epochs", "3"], "--epochs"),
+        (["train", "synthetic:100", "--size", "8"], "--size"),
+        (["train", "synthetic:100", "--threads", "999"], "cores"),
+        (["train", "synthetic:100", "--set", "model=foo"], "model.widths"),
+        (["train", "synthetic:100", "--set", "model.widths=4,8"], "4 are needed"),
+        (["train", "synthetic:100", "--set", "model.size=96"], "--size"),
+        (["train", "synthetic:100", "--set", "architecture=resnet"], "cnn4"),
+        (["train", "synthetic:100", "--out", "/proc/run"], "/proc/run"),
+        (["evaluate", "nowhere", "--split", "test"], "needs DATA"),
+        (["nonsense"], "nonsense"),
         (["evaluate", "nowhere", "synthetic:100"], "cannot be read"),
         (["evaluate", "nowhere"], "no predictions here"),
         (["compare", "a", "b"], "no predictions here"),
@@ -159,15 +169,30 @@ def test_output_into_a_closed_pipe_is_no_error(run):
     assert done.stderr == ""
 
 
-def test_two_ranks_train_one_model(tmp_path):
-    out = tmp_path / "run"
-    done = subprocess.run(
+def torchrun(*arguments):
+    return subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port",
-         str(20000 + time.time_ns() % 20000), "-m", "mien", "train", "synthetic:300", "--recipe",
-         "demo", "--epochs", "2", "--set", "model.widths=4,8,8,8", "--out", str(out), "--json"],
+         str(20000 + time.time_ns() % 20000), "-m", "mien", "train", *map(str, arguments)],
         capture_output=True, text=True, timeout=300, check=False,
         env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
     )  # fmt: skip
+
+
+def test_an_error_ends_all_ranks_with_one_line_of_miens():
+    done = torchrun("nowhere.zip")
+    assert done.returncode != 0
+    ours = [line for line in done.stderr.splitlines() if line.startswith("mien: ")]
+    assert len(ours) == 1
+    assert "nowhere.zip" in ours[0]
+    # torchrun adds its own summary of who ended; no traceback of mien's may stand in it.
+    assert 'File "' not in done.stderr.split("mien: ")[0]
+    assert "mien/jobs" not in done.stderr
+
+
+def test_two_ranks_train_one_model(tmp_path):
+    out = tmp_path / "run"
+    done = torchrun("synthetic:300", "--recipe", "demo", "--epochs", "2", "--set",
+                    "model.widths=4,8,8,8", "--out", out, "--json")  # fmt: skip
     assert done.returncode == 0, done.stderr
     data = json.loads(done.stdout)  # one document: the other rank is mute
     assert data["whole"]["n"] == 30

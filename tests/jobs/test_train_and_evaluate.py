@@ -172,6 +172,61 @@ def test_fine_tuning_to_other_classes_renews_the_last_layer(result, tmp_path):
     assert model.network.state_dict()["head.2.weight"].shape[0] == 3
 
 
+def test_what_the_start_has_seen_is_not_called_unseen(tmp_path):
+    folder = tmp_path / "faces"
+    for n, image in enumerate(read_source(SOURCE, DataOptions()).images[:120]):
+        (folder / CLASSES[n % 3]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[0]).save(folder / CLASSES[n % 3] / f"{n}.png")
+    first = train(TrainOptions(source=str(folder)), out=tmp_path / "a", recipe=small(epochs=1))
+    held = set(first.images.ids[first.images.where("validation")].tolist())
+    # The same pictures under another seed: the same tenth is held out again.
+    options = TrainOptions(source=str(folder), start_from=str(first.run.path))
+    again = train(options, out=tmp_path / "b", recipe=small(epochs=1, seed=9))
+    assert set(again.images.ids[again.images.where("validation")].tolist()) == held
+    # Fewer pictures are another source, whose own tenth the start may have trained on.
+    (folder / CLASSES[0] / "0.png").unlink()
+    told = []
+    other = train(options, out=tmp_path / "c", recipe=small(epochs=1, seed=9),
+                  listeners=Listeners(told=told.append))  # fmt: skip
+    validation = other.images.ids[other.images.where("validation")].tolist()
+    seen = len(set(validation) - held)
+    assert seen > 0
+    assert any(f"{seen} of the validation images trained the start" in line for line in told)
+    done = evaluate(other.run.path, str(folder))
+    assert int(done.outputs.copied.sum()) == seen
+
+
+def test_a_diverged_run_ends_with_one_line(tmp_path):
+    recipe = small(epochs=1, optim=replace(small().optim, learning_rate=1e30))
+    with pytest.raises(RunError, match="no longer a finite number"):
+        train(TrainOptions(source=SOURCE, threads=1), out=tmp_path / "r", recipe=recipe)
+    assert not (tmp_path / "r" / "model.safetensors").exists()
+
+
+def test_the_rare_class_can_be_drawn_or_weighted_more(tmp_path):
+    for name, objective in (("a", {"sampling_power": 1.0}), ("b", {"class_weight_power": 1.0})):
+        recipe = small(epochs=1, objective=replace(small().objective, **objective))
+        done = train(TrainOptions(source=SOURCE, threads=1), out=tmp_path / name, recipe=recipe)
+        assert done.rows[-1].epoch == 1
+
+
+def test_copies_are_kept_when_asked(tmp_path):
+    folder = tmp_path / "faces"
+    images = read_source(SOURCE, DataOptions()).images
+    for n in range(80):
+        split = "train" if n < 60 else "validation"
+        target = folder / split / CLASSES[n % 2]
+        target.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(images[n % 60, 0]).save(target / f"{n}.png")
+    for keep, number in ((False, 40), (True, 60)):
+        options = TrainOptions(source=str(folder), keep_copies=keep)
+        done = train(options, out=tmp_path / str(keep), recipe=small(epochs=1))
+        assert done.run.read_record()["data"]["training_images"] == number
+        found = evaluate(done.run.path, str(folder))
+        assert found.evaluation.copies_only is not None
+        assert found.evaluation.copies_only.n == 20
+
+
 def test_stop_is_heard_and_resume_goes_on(tmp_path):
     asked = []
 

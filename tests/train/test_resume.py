@@ -110,7 +110,7 @@ def test_a_damaged_last_state_falls_back_to_the_one_before(uninterrupted, tmp_pa
 
 def test_two_processes_on_one_run_are_kept_apart(tmp_path):
     out = tmp_path / "run"
-    first = start(out)
+    first = start(out, "--epochs", "500")
     wait_for(lambda: states(out) != [], first)
     second = start(out)
     _, stderr = second.communicate(timeout=120)
@@ -118,6 +118,16 @@ def test_two_processes_on_one_run_are_kept_apart(tmp_path):
     first.communicate()
     assert second.returncode == 2
     assert f"process {first.pid} is working on it" in stderr
+
+
+def test_what_a_kill_leaves_before_the_run_has_begun_is_no_obstacle(tmp_path):
+    out = tmp_path / "run"
+    (out / "state").mkdir(parents=True)
+    (out / "training_hashes.npy").write_bytes(b"half")
+    (out / ".run.json.x.tmp").write_bytes(b"half")
+    process = start(out)
+    _, stderr = process.communicate(timeout=300)
+    assert process.returncode == 0, stderr
 
 
 def test_changed_data_are_noticed(tmp_path):

@@ -48,9 +48,7 @@ def write_figures(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(
-            f"{folder}: cannot be made ({error.strerror}); name another --out"
-        ) from error
+        raise RunError(f"{folder}: cannot be made; name another with --out") from error
     scores = main_scores(result.evaluation)
     written = [*draw_confusion(scores, folder / "confusion")]
     written += draw_classes(scores, folder / "classes")
