@@ -95,7 +95,6 @@ def test_base_verbs_need_no_torch(tmp_path):
         (["train", "synthetic:100", "--set", "model.widths=4,8"], "4 are needed"),
         (["train", "synthetic:100", "--set", "model.size=96"], "--size"),
         (["train", "synthetic:100", "--set", "architecture=resnet"], "cnn4"),
-        (["train", "synthetic:100", "--out", "/proc/run"], "/proc/run"),
         (["evaluate", "nowhere", "--split", "test"], "needs DATA"),
         (["nonsense"], "nonsense"),
         (["evaluate", "nowhere", "synthetic:100"], "cannot be read"),
@@ -117,6 +116,14 @@ def test_errors_are_one_line_and_exit_2(arguments, told, tmp_path):
     assert len(lines) == 1
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["/proc/run", "x" * 300])
+def test_a_run_folder_that_cannot_be_made_is_one_line(name):
+    done = mien("train", "synthetic:100", "--out", name)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(f"mien: {name}: cannot be")
+    assert "Traceback" not in done.stderr
 
 
 def test_bad_records_are_listed_and_exit_1(tmp_path):
