@@ -92,12 +92,8 @@ class Run:
         Raises:
             RunError: the folder holds something, or is a file.
         """
-        if self.record.is_file():
-            raise RunError(
-                f"{self.path}: not empty, a run is in it; name another folder with --out, "
-                f"or go on with 'mien train --resume {self.path}'"
-            )
         try:
+            begun = self.record.is_file()
             there = {child.name for child in self.path.iterdir()}
             there |= {child.name for child in self.state.iterdir()} if "state" in there else set()
         except FileNotFoundError:
@@ -106,6 +102,11 @@ class Run:
             raise RunError(
                 f"{self.path}: cannot be a run folder ({error.strerror}); name another with --out"
             ) from error
+        if begun:
+            raise RunError(
+                f"{self.path}: not empty, a run is in it; name another folder with --out, "
+                f"or go on with 'mien train --resume {self.path}'"
+            )
         if {name for name in there if not name.endswith(".tmp")} - _LEFT_OVER:
             raise RunError(f"{self.path}: not empty; name another folder with --out")
 
