@@ -56,6 +56,9 @@ class Predicted:
     arithmetic: tuple[str, ...] = ()
 
 
+UNKNOWN = Predicted(shape=None, reach="unknown")
+
+
 def predict(layer: nn.Module, shape: Shape) -> Predicted:
     """The formulas applied to ``layer`` fed with an input of ``shape``.
 
@@ -77,7 +80,7 @@ def predict(layer: nn.Module, shape: Shape) -> Predicted:
         return Predicted(shape=shape, reach="all")
     if isinstance(layer, _CLASS_AXIS):
         return Predicted(shape=shape, reach="point" if layer.dim in (1, None) else "all")
-    return Predicted(shape=None, reach="unknown")
+    return UNKNOWN
 
 
 def is_known(layer: nn.Module) -> bool:

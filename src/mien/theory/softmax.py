@@ -102,7 +102,7 @@ def cross_entropy(z: ArrayLike, y: ArrayLike) -> CrossEntropy:
     p = np.exp(log_p)
     # 0·log 0 is 0: a class that is not asked for costs nothing, however unlikely it is.
     loss = -np.where(goal == 0, 0.0, goal * log_p).sum(axis=-1)
-    with np.errstate(divide="ignore", over="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         dp = np.where(goal == 0, 0.0, -goal * np.exp(-log_p))
     return CrossEntropy(
         shifted=logits - logits.max(axis=-1, keepdims=True), log_p=log_p, p=p, y=goal, loss=loss,

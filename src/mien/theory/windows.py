@@ -66,9 +66,7 @@ def convolution_forward(
     y = np.zeros((len(values), len(kernel), *outputs))
     for tap, view in _taps(windows, outputs):
         seen = _grouped(padded[view], groups)
-        y += np.einsum("ngc...,goc->ngo...", seen, _tap_weight(kernel, tap, groups)).reshape(
-            y.shape
-        )
+        y += _einsum("ngcs,goc->ngos", seen, _tap_weight(kernel, tap, groups)).reshape(y.shape)
     if bias is not None:
         y += _f64(bias).reshape(-1, *[1] * len(windows))
     return y
@@ -90,9 +88,9 @@ def convolution_backward(
     grouped_dy = _grouped(dy, groups)
     for tap, view in _taps(windows, dy.shape[2:]):
         seen = _grouped(padded[view], groups)
-        found = np.einsum("ngo...,ngc...->goc", grouped_dy, seen)
+        found = _einsum("ngos,ngcs->goc", grouped_dy, seen)
         dweight[(slice(None), slice(None), *tap)] = found.reshape(kernel.shape[:2])
-        back = np.einsum("ngo...,goc->ngc...", grouped_dy, _tap_weight(kernel, tap, groups))
+        back = _einsum("ngos,goc->ngcs", grouped_dy, _tap_weight(kernel, tap, groups))
         dpadded[view] += back.reshape(padded[view].shape)
     return ConvolutionBackward(
         dpadded=dpadded,
@@ -276,8 +274,13 @@ def _bins(sizes: Sequence[int], outputs: Sequence[int]) -> Iterator[tuple[Any, A
         yield place, tuple(slice(*axes[a][i]) for a, i in enumerate(place))
 
 
+def _einsum(formula: str, a: F64, b: F64) -> F64:
+    # With optimize it goes through BLAS, which for a real layer is a hundred times faster.
+    return np.asarray(np.einsum(formula, a, b, optimize=True))
+
+
 def _grouped(x: F64, groups: int) -> F64:
-    return x.reshape(len(x), groups, x.shape[1] // groups, *x.shape[2:])
+    return x.reshape(len(x), groups, x.shape[1] // groups, -1)
 
 
 def _tap_weight(kernel: F64, tap: Any, groups: int) -> F64:
