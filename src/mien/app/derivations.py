@@ -10,9 +10,11 @@ from mien.errors import OptionError
 from mien.theory.derivations import LANGUAGES, SECTIONS, Section
 
 _LABELS = {
-    "x": "x", "dy": "∂l/∂y", "mean": "μ_B", "var": "σ²_B", "x_hat": "x̂", "y": "y",
+    "x": "x", "gamma": "γ", "beta": "β", "eps": "ε",
+    "dy": "∂l/∂y", "mean": "μ_B", "var": "σ²_B", "x_hat": "x̂", "y": "y",
     "dx_hat": "∂l/∂x̂", "dvar": "∂l/∂σ²_B", "dmean": "∂l/∂μ_B", "dx": "∂l/∂x", "dgamma": "∂l/∂γ",
-    "dbeta": "∂l/∂β", "gamma_new": "γ", "beta_new": "β", "z": "z", "t": "y", "p": "ŷ",
+    "dbeta": "∂l/∂β", "gamma_new": "γ − η ∂l/∂γ", 
+    "beta_new": "β − η ∂l/∂β", "z": "z", "t": "y", "p": "ŷ",
     "jacobian": "∂ŷ/∂z", "loss": "L", "dp": "∂L/∂ŷ", "dz": "∂L/∂z", "losses": "L_t",
     "dLt_dp": "∂L_t/∂ŷ_t", "diagonal": "∂ŷ_t/∂z_t", "dLt_dz": "∂L_t/∂z_t",
     "cross": "∂(ΣL_t)/∂z − (ŷ − y)", "dz_of_sum": "∂(ΣL_t)/∂z", "W": "W", "k": "k", "s": "s",
@@ -80,4 +82,5 @@ def _shown(section: str, name: str, value: NDArray[np.float64]) -> str:
 
 
 def _text(value: float) -> str:
-    return f"{value:.6g}".replace("-", "−")
+    # Adding 0 takes the sign off a zero.
+    return f"{value + 0.0:.6g}".replace("-", "−")

@@ -13,8 +13,9 @@ _GREEK = {
 }  # fmt: skip
 _SIGNS = {
     "cdot": "·", "partial": "∂", "lfloor": "⌊", "rfloor": "⌋", "ne": "≠", "leftarrow": "←",
-    "quad": "\u2003", "times": "×",
+    "times": "×",
 }  # fmt: skip
+_OPERATORS = frozenset("+-=()[],|/<>′")
 _NAMES = {"log", "exp"}
 _TOKEN = re.compile(r"\s*(\\[A-Za-z]+|[0-9]+(?:\.[0-9]+)?|[^\s])")
 
@@ -57,7 +58,7 @@ def _atom(tokens: list[str]) -> str:
     if not tokens:
         raise ValueError("the formula ends too soon")
     token = tokens.pop(0)
-    if token in "{":
+    if token.startswith("{"):
         return _group(tokens)
     if token.startswith("\\"):
         return _command(token[1:], tokens)
@@ -65,14 +66,14 @@ def _atom(tokens: list[str]) -> str:
         return f"<mn>{token}</mn>"
     if token.isalpha():
         return f"<mi>{escape(token)}</mi>"
-    if token in "+-=()[],|/<>′":
+    if token in _OPERATORS:
         return f"<mo>{escape(token.replace('-', '−'))}</mo>"
     raise ValueError(f"'{token}' is not known")
 
 
 def _group(tokens: list[str]) -> str:
     parts = []
-    while tokens and tokens[0] not in "}":
+    while tokens and not tokens[0].startswith("}"):
         parts.append(_scripted(tokens))
     if not tokens:
         raise ValueError("a '{' is not closed")
@@ -88,6 +89,8 @@ def _command(name: str, tokens: list[str]) -> str:
         return f"<msqrt>{_atom(tokens)}</msqrt>"
     if name == "hat":
         return f"<mover accent='true'>{_atom(tokens)}<mo stretchy='false'>^</mo></mover>"
+    if name == "quad":
+        return '<mspace width="1.5em"/>'
     if name == "sum":
         return "<mo>∑</mo>"
     if name in _GREEK:

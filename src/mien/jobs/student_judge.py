@@ -182,7 +182,7 @@ def _judge_item(key: str, cases: list[Any]) -> Finding:
     if not wrong:
         return Finding(function=name, item=item, verdict="right")
     detail = str(wrong[0][-1])
-    if key == "dx" and all(_follows(w) for w in wrong):
+    if all(_follows(key, w) for w in wrong):
         hint = "right for your own intermediates; it mends itself with them"
         return Finding(function=name, item=item, verdict="follows", hint=hint, detail=detail)
     tables = [_candidates(key, w) for w in wrong]
@@ -203,17 +203,26 @@ def _own(case: Any) -> tuple[F64, F64, F64] | None:
     return None
 
 
-def _follows(case: Any) -> bool:
-    own = _own(case)
+def _own_dx_hat(case: Any) -> F64:
+    """The learner's ∂l/∂x̂, or the right one where theirs cannot be used."""
+    found = case[3].get("dx_hat")
+    right: F64 = case[1].dx_hat
+    return found if isinstance(found, np.ndarray) and found.shape == right.shape else right
+
+
+def _follows(key: str, case: Any) -> bool:
+    """Whether a wrong value is what the right formula makes of the learner's earlier ones."""
+    if key in ("dvar", "dmean"):
+        return slips.matches(case[4], slips.sums_from(case[0], _own_dx_hat(case))[key])
+    own = _own(case) if key == "dx" else None
     return own is not None and slips.matches(case[4], slips.dx_from(case[0], *own))
 
 
 def _candidates(key: str, case: Any) -> list[slips.Hint]:
     forward, right, dout, _, _, _ = case
-    if key == "dvar":
-        return slips.dvar_slips(forward, right)
-    if key == "dmean":
-        return slips.dmean_slips(forward, right)
+    if key in ("dvar", "dmean"):
+        table = slips.dvar_slips if key == "dvar" else slips.dmean_slips
+        return [*table(forward, _own_dx_hat(case)), *table(forward, right.dx_hat)]
     if key == "dx":
         reference = (right.dx_hat, right.dvar, right.dmean)
         own = _own(case) or reference

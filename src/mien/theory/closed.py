@@ -77,8 +77,11 @@ def check_layer(layer: nn.Module, x: Tensor, *, seed: int = 0) -> list[Compariso
     rng = np.random.default_rng(seed)
     dout = rng.normal(size=tuple(y.shape))
     grads = torch.autograd.grad(y, list(leaves.values()), torch.tensor(dout), allow_unused=True)
-    ours, gradients = form.forward(values), form.backward(values, dout)
+    ours = form.forward(values)
     found = [compare("output", ours, y.detach().numpy())]
+    if ours.shape != dout.shape:
+        return found
+    gradients = form.backward(values, dout)
     for (name, leaf), grad in zip(leaves.items(), grads, strict=True):
         theirs = np.zeros(leaf.shape) if grad is None else grad.numpy()
         is_input = name == "input"

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.theory import batchnorm as bn
-from mien.theory.shapes import Window, convolution_size
-from mien.theory.softmax import class_losses, cross_entropy, jacobian
+from mien.theory.examples import (
+    batchnorm_numbers,
+    course_numbers,
+    shape_numbers,
+    softmax_numbers,
+)
 
 F64 = NDArray[np.float64]
 LANGUAGES = ("en", "zh-Hant")
@@ -40,58 +43,6 @@ class Section:
 
 def _two(en: str, zh: str) -> dict[str, str]:
     return {"en": en, "zh-Hant": zh}
-
-
-# The worked examples' inputs: everything else follows from these.
-WIDTH, KERNEL, STRIDE, PADDING = 48, 5, 2, 1
-X = np.array([1.0, 2.0, 4.0, 9.0])
-GAMMA, BETA, EPSILON, RATE = 2.0, 0.5, 0.1, 0.1
-DOUT = np.array([0.3, -0.1, 0.5, 0.2])
-Z = np.array([2.0, 1.0, 0.1])
-Y = np.array([1.0, 0.0, 0.0])
-
-
-def shape_numbers() -> dict[str, F64]:
-    """The output size of the example's convolution."""
-    size = convolution_size(
-        WIDTH, Window(kernel=KERNEL, stride=STRIDE, before=PADDING, after=PADDING)
-    )
-    raw = (WIDTH + 2 * PADDING - KERNEL) / STRIDE
-    given = {"W": WIDTH, "k": KERNEL, "s": STRIDE, "p": PADDING, "quotient": raw, "size": size}
-    return {name: np.array(float(value)) for name, value in given.items()}
-
-
-def batchnorm_numbers() -> dict[str, F64]:
-    """Forward and backward pass of one feature over a batch of four."""
-    x = X[:, None]
-    forward = bn.batchnorm_forward(x, [GAMMA], [BETA], eps=EPSILON)
-    back = bn.batchnorm_backward(forward, DOUT[:, None])
-    gamma, beta = bn.descend([GAMMA], [BETA], back, RATE)
-    named = {
-        "x": x, "dy": DOUT, "mean": forward.mean, "var": forward.var, "x_hat": forward.x_hat,
-        "y": forward.y, "dx_hat": back.dx_hat, "dvar": back.dvar, "dmean": back.dmean,
-        "dx": back.dx, "dgamma": back.dgamma, "dbeta": back.dbeta, "gamma_new": gamma,
-        "beta_new": beta,
-    }  # fmt: skip
-    return {name: np.asarray(value, dtype=np.float64).ravel() for name, value in named.items()}
-
-
-def softmax_numbers() -> dict[str, F64]:
-    """Softmax with cross-entropy of three classes."""
-    found = cross_entropy(Z, Y)
-    return {
-        "z": Z, "t": Y, "p": found.p, "jacobian": jacobian(Z), "loss": found.loss, "dp": found.dp,
-        "dz": found.dz,
-    }  # fmt: skip
-
-
-def course_numbers() -> dict[str, F64]:
-    """The course's form on the same logits."""
-    found = class_losses(Z, Y)
-    return {
-        "losses": found.losses, "dLt_dp": found.dp, "diagonal": found.diagonal, "dLt_dz": found.dz,
-        "cross": found.cross_terms, "dz_of_sum": found.dz_of_sum,
-    }  # fmt: skip
 
 
 SHAPE = Section(
@@ -152,7 +103,7 @@ BATCHNORM = Section(
             formula=r"\hat{x}_i = \frac{x_i - \mu_B}{\sqrt{\sigma_B^2 + \epsilon}} \quad "
             r"y_i = \gamma \hat{x}_i + \beta",
             text=_two("Normalise, then scale and shift.", "先正規化，再縮放與平移。"),
-            shows=("x_hat", "y"),
+            shows=("gamma", "beta", "eps", "x_hat", "y"),
         ),
         Step(
             formula=r"\frac{\partial l}{\partial \hat{x}_i} = "

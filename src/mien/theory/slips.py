@@ -27,10 +27,10 @@ def matches(value: F64, candidate: F64) -> bool:
     return bool(np.abs(value - candidate).max(initial=0) <= MATCH * scale)
 
 
-def dvar_slips(forward: bn.BatchNormForward, right: bn.BatchNormBackward) -> list[Hint]:
+def dvar_slips(forward: bn.BatchNormForward, dx_hat: F64) -> list[Hint]:
     """Wrong forms of ∂l/∂σ²_B = Σ ∂l/∂x̂ᵢ (xᵢ − μ_B) · (−1/2)(σ²_B + ε)^(−3/2)."""
     axes, inside = forward.axes, forward.var + forward.eps
-    base = np.sum(right.dx_hat * (forward.x - forward.mean), axis=axes, keepdims=True)
+    base = np.sum(dx_hat * (forward.x - forward.mean), axis=axes, keepdims=True)
     powers = {"−1/2": -0.5, "1": 1.0, "−1": -1.0, "3/2": 1.5, "1/2": 0.5, "−2": -2.0}
     found = [
         (f"the exponent of (σ² + ε) is −3/2, not {text}: d/dv v^(−1/2) = −1/2 · v^(−3/2)",
@@ -40,19 +40,19 @@ def dvar_slips(forward: bn.BatchNormForward, right: bn.BatchNormBackward) -> lis
     return [
         *found,
         ("the factor −1/2 in front of (σ² + ε)^(−3/2) is missing", base * inside**-1.5),
-        ("the sign is wrong: the factor is −1/2", -right.dvar),
+        ("the sign is wrong: the factor is −1/2", 0.5 * base * inside**-1.5),
         ("ε is missing beside σ²", -0.5 * base * np.maximum(forward.var, 1e-300) ** -1.5),
     ]
 
 
-def dmean_slips(forward: bn.BatchNormForward, right: bn.BatchNormBackward) -> list[Hint]:
+def dmean_slips(forward: bn.BatchNormForward, dx_hat: F64) -> list[Hint]:
     """Wrong forms of ∂l/∂μ_B = Σ ∂l/∂x̂ᵢ · (−1/√(σ²_B + ε)) + ∂l/∂σ²_B · Σ −2(xᵢ − μ_B)/m."""
-    plain = right.dx_hat.sum(axis=forward.axes, keepdims=True)
+    plain = dx_hat.sum(axis=forward.axes, keepdims=True)
     return [
-        ("the sign is wrong: x̂ falls as μ rises", -right.dmean),
+        ("the sign is wrong: x̂ falls as μ rises", plain / forward.std),
         ("the root is missing: the factor is −1/√(σ² + ε)", -plain / forward.std**2),
         ("the factor −1/√(σ² + ε) is missing", plain),
-        ("it is a sum over the batch, not a mean", right.dmean / forward.m),
+        ("it is a sum over the batch, not a mean", -plain / forward.std / forward.m),
     ]
 
 
@@ -74,6 +74,15 @@ def dx_slips(forward: bn.BatchNormForward, dx_hat: F64, dvar: F64, dmean: F64) -
         ("the factor 2 is missing in ∂l/∂σ²_B · 2(xᵢ − μ_B)/m", first + var / 2 / m + mean / m),
         ("the factor 1/√(σ² + ε) is missing in the first term", dx_hat + var / m + mean / m),
     ]  # fmt: skip
+
+
+def sums_from(forward: bn.BatchNormForward, dx_hat: F64) -> dict[str, F64]:
+    """The right ∂l/∂σ²_B and ∂l/∂μ_B for a ∂l/∂x̂ that may be wrong."""
+    axes, centred = forward.axes, forward.x - forward.mean
+    return {
+        "dvar": np.sum(dx_hat * centred, axis=axes, keepdims=True) * -0.5 * forward.std**-3.0,
+        "dmean": -np.sum(dx_hat, axis=axes, keepdims=True) / forward.std,
+    }
 
 
 def dx_from(forward: bn.BatchNormForward, dx_hat: F64, dvar: F64, dmean: F64) -> F64:

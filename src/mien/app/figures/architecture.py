@@ -16,7 +16,7 @@ from mien.theory.formulas import by
 from mien.theory.trace import INPUT
 from mien.theory.walk import Layer, Walk
 
-_TALLEST, _SHORTEST = 1.9, 0.16  # inches
+_TALLEST, _SHORTEST = 1.2, 0.16  # inches
 _WIDEST, _NARROWEST = 0.75, 0.07
 _GAP, _TEXT = 0.5, 0.118
 _ACROSS = 7.2  # a row's width: a page's text width
@@ -54,8 +54,8 @@ def draw_architecture(walk: Walk, path_stem: Path, *, title: str) -> tuple[Path,
     skips = _skips(blocks, edges)
     lines = max(len(block.below) for block in blocks)
     above = 0.42 + 0.2 * min(3, len(skips))
-    row_height = above + _TALLEST + 0.5 + _TEXT * (lines + 3)
-    height = 0.85 + rows * row_height + 0.3
+    row_height = above + _TALLEST + 0.35 + _TEXT * (lines + 2)
+    height = 0.75 + rows * row_height
     with style.style():
         figure = style.new_figure(_ACROSS + 0.3, height)
         style.headline(
@@ -68,7 +68,7 @@ def draw_architecture(walk: Walk, path_stem: Path, *, title: str) -> tuple[Path,
         axes.set_ylim(0, height)
         for block in blocks:
             # Rows are numbered downwards by the layout; here they become inches from below.
-            block.y = height - 0.85 - block.y * row_height - above - _TALLEST / 2
+            block.y = height - 0.75 - block.y * row_height - above - _TALLEST / 2
             _draw(axes, block)
         for a, b in edges:
             _connect(axes, blocks, a, b, skips, row_height)
@@ -134,7 +134,7 @@ def _lay_out(blocks: list[_Block], edges: list[tuple[int, int]]) -> int:
         side = block.shape[1] if len(block.shape) > 1 else 0
         channels = block.shape[0]
         if side:
-            block.h = max(_SHORTEST, _TALLEST * 0.62 * (side / tallest) ** 0.6)
+            block.h = max(_SHORTEST, _TALLEST * (side / tallest) ** 0.6)
             block.w = max(_NARROWEST, _WIDEST * (channels / deepest) ** 0.5)
         else:  # a vector: its length is what there is to see
             block.h = max(_SHORTEST, _TALLEST * (channels / deepest) ** 0.5)
@@ -187,30 +187,45 @@ def _connect(
     row_height: float,
 ) -> None:
     start, end = blocks[a], blocks[b]
-    right = start.x + start.w + (_SLANT * start.h * 0.3 if len(start.shape) > 1 else 0.03)
+    right = start.x + start.w + (_SLANT * start.h * 0.6 if len(start.shape) > 1 else 0.05)
     arrow = {"arrowstyle": "-|>", "mutation_scale": 7, "linewidth": 0.9, "color": style.INK,
-             "shrinkA": 1.5, "shrinkB": 1.5, "zorder": 4}  # fmt: skip
+             "shrinkA": 0.5, "shrinkB": 1.5, "zorder": 4}  # fmt: skip
     same_row = abs(start.y - end.y) < row_height / 2
     if (a, b) not in skips and same_row:
         axes.add_patch(FancyArrowPatch((right, start.y), (end.x, end.y), **arrow))
         return
-    if not same_row:
+    if (a, b) not in skips:
         # Around the row's end and in again from the left.
-        turn = (start.y + end.y) / 2 - 0.12
-        path = [(right, start.y), (_ACROSS + 0.15, start.y), (_ACROSS + 0.15, turn), (0.12, turn),
-                (0.12, end.y)]  # fmt: skip
-        axes.plot(*zip(*path, strict=True), color=style.INK, linewidth=0.9, zorder=1,
-                  linestyle="-" if (a, b) not in skips else (0, (3, 2)))  # fmt: skip
+        turn, lane = (start.y + end.y) / 2 - 0.12, _ACROSS + 0.1
+        path = [(right, start.y), (lane, start.y), (lane, turn), (0.12, turn), (0.12, end.y)]
+        axes.plot(*zip(*path, strict=True), color=style.INK, linewidth=0.9, zorder=1)
         axes.add_patch(FancyArrowPatch((0.12, end.y), (end.x, end.y), **arrow))
         return
-    over = blocks[a : b + 1]
-    tops = [o.y + o.h / 2 + (_SLANT * o.h * 0.6 if len(o.shape) > 1 else 0.05) for o in over]
-    level = max(tops) + 0.24 + 0.12 * (skips.index((a, b)) % 3)
-    x1, x2 = right, end.x + end.w / 2
-    path = [(x1, start.y), (x1 + 0.06, start.y), (x1 + 0.06, level), (x2, level)]
+    path = _detour(blocks, a, b, right, skips.index((a, b)) % 3, row_height)
     axes.plot(*zip(*path, strict=True), color=style.VERMILLION, linewidth=0.9, zorder=1)
-    style_of = {**arrow, "color": style.VERMILLION}
-    axes.add_patch(FancyArrowPatch((x2, level), (x2, tops[-1]), **style_of))
+    arrow |= {"color": style.VERMILLION}
+    axes.add_patch(FancyArrowPatch(path[-1], (end.x, path[-1][1]), **arrow))
+
+
+def _detour(
+    blocks: list[_Block], a: int, b: int, right: float, lane: int, row_height: float
+) -> list[tuple[float, float]]:
+    """Around the blocks between two that are joined: over them, or through the gap of two rows."""
+    start, end = blocks[a], blocks[b]
+    row = [o for o in blocks[a:] if abs(o.y - start.y) < row_height / 2]
+    inner = min(row_height, abs(start.y - end.y)) < row_height / 2
+    passed = [o for o in row if o.x <= end.x] if inner else row
+    tops = [o.y + o.h / 2 + (_SLANT * o.h * 0.6 if len(o.shape) > 1 else 0.05) for o in passed]
+    level = max(tops) + 0.26 + 0.07 * lane
+    entry, into = end.x - 0.13 - 0.04 * lane, end.y + end.h * 0.3
+    begin = [(right, start.y), (right + 0.05 + 0.03 * lane, start.y)]
+    rise = [(begin[1][0], level)]
+    if inner:
+        return [*begin, *rise, (entry, level), (entry, into)]
+    side = _ACROSS + 0.14 + 0.05 * lane
+    turn = (start.y + end.y) / 2 - 0.18 - 0.06 * lane
+    first = [(side, start.y)] if len(row) == 1 else [*rise, (side, level)]
+    return [*begin, *first, (side, turn), (entry, turn), (entry, into)]
 
 
 def _legend(axes: Axes, kinds: set[str], height: float) -> None:
