@@ -13,7 +13,7 @@ _LABELS = {
     "x": "x", "gamma": "γ", "beta": "β", "eps": "ε",
     "dy": "∂l/∂y", "mean": "μ_B", "var": "σ²_B", "x_hat": "x̂", "y": "y",
     "dx_hat": "∂l/∂x̂", "dvar": "∂l/∂σ²_B", "dmean": "∂l/∂μ_B", "dx": "∂l/∂x", "dgamma": "∂l/∂γ",
-    "dbeta": "∂l/∂β", "gamma_new": "γ − η ∂l/∂γ", 
+    "dbeta": "∂l/∂β", "gamma_new": "γ − η ∂l/∂γ",
     "beta_new": "β − η ∂l/∂β", "z": "z", "t": "y", "p": "ŷ",
     "jacobian": "∂ŷ/∂z", "loss": "L", "dp": "∂L/∂ŷ", "dz": "∂L/∂z", "losses": "L_t",
     "dLt_dp": "∂L_t/∂ŷ_t", "diagonal": "∂ŷ_t/∂z_t", "dLt_dz": "∂L_t/∂z_t",

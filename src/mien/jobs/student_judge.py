@@ -64,7 +64,7 @@ def _batchnorm_inputs() -> list[tuple[F64, F64, F64, float, F64]]:
 def _batchnorm_cases() -> list[Result]:
     names = ("x", "gamma", "beta", "eps", "dout")
     return [
-        {"arrays": True, "given": {n: v if isinstance(v, float) else v.tolist()
+        {"arrays": True, "given": {n: np.asarray(v).tolist()
                                    for n, v in zip(names, case, strict=True)}}
         for case in _batchnorm_inputs()
     ]  # fmt: skip

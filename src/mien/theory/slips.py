@@ -5,7 +5,7 @@ called a slip. Imports no torch.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,7 +158,7 @@ def shape_slips(
             (width, height), kernel[::-1], stride[::-1], padding[::-1], strict=True
         )
     ]
-    forms = {
+    forms: dict[str, Sequence[float]] = {
         "the floor is forgotten: ⌊(W + 2p − k)/s⌋ + 1 is a whole number": exact,
         "it is rounded up; convolution rounds down": [math.ceil(v) for v in exact],
         "it is rounded to the nearest; convolution rounds down": [round(v) for v in exact],

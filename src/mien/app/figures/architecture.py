@@ -7,6 +7,7 @@ they follow. Heights and depths are drawn on root scales and labelled with their
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Polygon
@@ -188,8 +189,8 @@ def _connect(
 ) -> None:
     start, end = blocks[a], blocks[b]
     right = start.x + start.w + (_SLANT * start.h * 0.6 if len(start.shape) > 1 else 0.05)
-    arrow = {"arrowstyle": "-|>", "mutation_scale": 7, "linewidth": 0.9, "color": style.INK,
-             "shrinkA": 0.5, "shrinkB": 1.5, "zorder": 4}  # fmt: skip
+    arrow: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 7, "linewidth": 0.9,
+             "color": style.INK, "shrinkA": 0.5, "shrinkB": 1.5, "zorder": 4}  # fmt: skip
     same_row = abs(start.y - end.y) < row_height / 2
     if (a, b) not in skips and same_row:
         axes.add_patch(FancyArrowPatch((right, start.y), (end.x, end.y), **arrow))
