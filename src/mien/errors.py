@@ -8,6 +8,7 @@
     │   ├── RecordError      one row or file of it is bad (says which)
     │   └── ArchiveError     an archive is broken or hostile
     ├── ModelFileError       a model file is truncated, altered, foreign or not a model
+    ├── NetworkError         a network cannot be built, run or checked (names the layer)
     ├── RunError             a run folder is missing, locked, or not what was asked for
     ├── OptionError          an option or a field of a configuration has a bad value
     └── MissingExtraError    a verb needs an extra that is not installed
@@ -41,6 +42,10 @@ class ArchiveError(DataError):
 
 class ModelFileError(MienError):
     """A file is truncated, altered, foreign, or no model of mien's."""
+
+
+class NetworkError(MienError):
+    """A network cannot be built, run or checked; the message names the layer and what fails."""
 
 
 class RunError(MienError):

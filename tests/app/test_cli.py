@@ -31,7 +31,7 @@ def run(tmp_path_factory):
     return out
 
 
-VERBS = ["demo", "train", "evaluate", "compare", "audit", "label", "draw"]
+VERBS = ["demo", "train", "evaluate", "compare", "audit", "label", "draw", "architecture", "check"]
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -67,7 +67,8 @@ def test_base_verbs_need_no_torch(tmp_path):
     done = mien("audit", tmp_path / "faces.zip", "--sheet", tmp_path / "sheet.png", **path)
     assert done.returncode == 0, done.stderr
     for verb in (["train", "synthetic:100"], ["demo"], ["compare", "a", "b"],
-                 ["evaluate", "m", "d"], ["label", "x", "--model", "m"]):  # fmt: skip
+                 ["evaluate", "m", "d"], ["label", "x", "--model", "m"],
+                 ["architecture", "m"], ["check", "m"]):  # fmt: skip
         done = mien(*verb, **path)
         assert done.returncode == 2
         assert done.stderr.strip() == (
@@ -102,6 +103,13 @@ def test_base_verbs_need_no_torch(tmp_path):
         (["compare", "a", "b"], "no predictions here"),
         (["label", "nowhere", "--model", "nowhere"], "cannot be read"),
         (["audit", "nowhere"], "nowhere"),
+        (["architecture", "nowhere"], "cannot be read"),
+        (["architecture", "nets.py:build"], "--input-shape"),
+        (["architecture", "nets.py:build", "--input-shape", "1,48,48"], "no such file"),
+        (["check"], "name MODEL, or one of"),
+        (["check", "model", "--template"], "name MODEL, or one of"),
+        (["check", "--student", "none.py"], "no such file"),
+        (["check", "--derivations", "a.html", "--lang", "de"], "one of en, zh-Hant"),
         (["draw", "faces.txt"], "ends in .png"),
         (["draw", "faces.png", "--region", "ear"], "brows, eyes, nose, mouth"),
         (["draw", "no/such/folder/faces.png"], "cannot be written"),
@@ -168,6 +176,46 @@ def test_label_goes_on_past_bad_pictures_only_when_asked(run, tmp_path):
     done = mien("label", tmp_path / "crops.zip", "--model", run, "--out", out, "--skip-bad")
     assert done.returncode == 1
     assert len(out.read_text().splitlines()) == 2
+
+
+def test_architecture_and_check_of_a_run(run, tmp_path):
+    done = mien("architecture", run, "--out", tmp_path / "drawn", "--json")
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)
+    assert data["output"] == [7]
+    assert {p.name for p in (tmp_path / "drawn").iterdir()} == {
+        "architecture.svg", "architecture.png", "architecture.json",
+    }  # fmt: skip
+    done = mien("check", run, "synthetic:60")
+    assert done.returncode == 0, done.stdout
+    assert " 0 wrong" in done.stdout
+
+
+def test_an_impossible_layer_is_one_line_with_its_arithmetic(tmp_path):
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n"
+        "def build(): return nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, 2, 9))\n"
+    )
+    done = mien("architecture", "net.py:build", "--input-shape", "1,8,8", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "mien: layer '1' (Conv2d) on 1×2×6×6: the kernel spans 9 (kernel 9, dilation 1) but the "
+        "padded input has 6 = 6 + 0 + 0: ⌊(6 + 0 + 0 − 1·(9 − 1) − 1)/1⌋ + 1 = -2"
+    ]
+
+
+def test_a_learners_file_is_checked_and_what_is_wrong_exits_1(tmp_path):
+    done = mien("check", "--template")
+    assert "def batchnorm_backward(x, gamma, beta, eps, dout):" in done.stdout
+    (tmp_path / "mine.py").write_text(
+        "def conv_output_shape(w, h, c, k, s, p):\n"
+        "    return (w + 2 * p[0] - k[0]) / s[0] + 1, (h + 2 * p[1] - k[1]) / s[1] + 1, c\n"
+    )
+    done = mien("check", "--student", tmp_path / "mine.py")
+    assert done.returncode == 1
+    assert "the floor is forgotten" in done.stdout
+    done = mien("check", "--student", tmp_path / "mine.py", "--json")
+    assert json.loads(done.stdout)["wrong"] == 1
 
 
 def test_output_into_a_closed_pipe_is_no_error(run):

@@ -11,7 +11,17 @@ from typing import Annotated
 import typer
 
 from mien import __version__
-from mien.app.commands import audit, compare, demo, draw, evaluate, label, train
+from mien.app.commands import (
+    architecture,
+    audit,
+    check,
+    compare,
+    demo,
+    draw,
+    evaluate,
+    label,
+    train,
+)
 from mien.errors import MienError
 
 app = typer.Typer(
@@ -25,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, evaluate, compare, audit, label, draw):
+for command in (demo, train, evaluate, compare, audit, label, draw, architecture, check):
     command.add_to(app)
 
 
