@@ -186,7 +186,7 @@ def test_architecture_and_check_of_a_run(run, tmp_path):
     assert {p.name for p in (tmp_path / "drawn").iterdir()} == {
         "architecture.svg", "architecture.png", "architecture.json",
     }  # fmt: skip
-    done = mien("check", run, "synthetic:60")
+    done = mien("check", run, "--data", "synthetic:60")
     assert done.returncode == 0, done.stdout
     assert " 0 wrong" in done.stdout
 

@@ -72,10 +72,10 @@ def _show(found: "Architecture") -> None:
     from mien.jobs.architecture import centre_text, field_text, jump_text
     from mien.theory.formulas import by
 
-    table = console.table(found.name, "layer", "kind", "input", "output", "parameters", "MACs",
+    table = console.PlainTable(found.name, "layer", "kind", "input", "output", "parameters", "MACs",
                           "field", "jump", "centre", "output KiB")  # fmt: skip
     for layer in found.walk.layers:
-        table.add_row(
+        table.row(
             layer.name,
             layer.kind,
             by(layer.input[1:]),

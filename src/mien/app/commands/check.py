@@ -20,7 +20,7 @@ differences, in float64. Exits 1 where a layer, or a learner's formula, is wrong
 
 \b
 Examples:
-  mien check runs/cnn4-1 fer2013.zip
+  mien check runs/cnn4-1 --data fer2013.zip
   mien check nets.py:build --input-shape 3,64,64
   mien check --template > mine.py
   mien check --student mine.py
@@ -36,7 +36,7 @@ def add_to(app: typer.Typer) -> None:
 def run(
     model: Annotated[str | None, typer.Argument(metavar="[MODEL]", show_default=False)] = None,
     data: Annotated[
-        str | None, typer.Argument(metavar="[DATA]", help="Pictures for the batch.")
+        str | None, typer.Option("--data", metavar="DATA", help="Pictures for the batch.")
     ] = None,
     input_shape: Annotated[
         str, typer.Option("--input-shape", metavar="C,H,W", help="Needed for FILE.py:FACTORY.")
@@ -135,12 +135,12 @@ def _show(report: "CheckReport", json_out: bool) -> None:
     if json_out:
         console.show_json(report.to_json())
     else:
-        table = console.table(report.name, "layer", "kind", "output", "shape", "worst quantity",
+        table = console.PlainTable(report.name, "layer", "kind", "output", "shape", "worst quantity",
                               "relative error", "kinks", "verdict")  # fmt: skip
         for one in report.layers:
             shape = "–" if one.expected is None else "✓" if one.expected == one.output else "✗"
             worst = one.worst
-            table.add_row(
+            table.row(
                 one.name,
                 one.kind,
                 by(one.output),
