@@ -135,8 +135,8 @@ def _show(report: "CheckReport", json_out: bool) -> None:
     if json_out:
         console.show_json(report.to_json())
     else:
-        table = console.PlainTable(report.name, "layer", "kind", "output", "shape", "worst quantity",
-                              "relative error", "kinks", "verdict")  # fmt: skip
+        columns = ("layer", "kind", "output", "shape", "worst quantity", "relative error", "kinks")
+        table = console.PlainTable(report.name, *columns, "verdict")
         for one in report.layers:
             shape = "–" if one.expected is None else "✓" if one.expected == one.output else "✗"
             worst = one.worst
