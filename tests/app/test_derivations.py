@@ -88,7 +88,7 @@ def test_every_number_on_the_page_is_recomputed(language):
 def test_numbers_follow_the_inputs(monkeypatch):
     before = numbers_on(parsed("en"))
     monkeypatch.setattr(examples, "GAMMA", 3.0)
-    monkeypatch.setattr(examples, "WIDTH", 47)
+    monkeypatch.setattr(examples, "WIDTH", 60)
     after, recomputed = numbers_on(parsed("en")), by_autograd()
     changed = {key for key in before if before[key] != after[key]}
     assert {"batchnorm.dx", "batchnorm.dvar", "batchnorm.dx_hat", "shape.size"} <= changed

@@ -75,6 +75,7 @@ def _softmax_inputs() -> list[tuple[F64, F64]]:
     hot = targets([1, 0, 4, 2], 5)
     soft = rng.dirichlet(np.ones(3), size=4)
     large = rng.normal(size=(4, 5)) * 1000
+    large[:, 3] = 2000  # in every row, so that a single sample overflows as well
     batches = [(rng.normal(size=(4, 5)), hot), (rng.normal(size=(4, 3)), soft), (large, hot)]
     # The same once more for a function that takes a single sample.
     return [*batches, *((z[0], y[0]) for z, y in batches)]

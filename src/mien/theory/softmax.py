@@ -131,7 +131,11 @@ def class_losses(z: ArrayLike, y: ArrayLike) -> ClassLosses:
         ratio = np.where(goal == 1, -1.0, (1 - goal) / q - 1)
         dp = ratio / p
     own = p * (1 - goal) - q * goal  # ŷ − y without cancellation
-    cross = -p * (ratio.sum(axis=-1, keepdims=True) - ratio)
+    # ŷ_j/(1 − ŷ_t) as one exponential: at most 1 for t ≠ j, however large the logits are.
+    share = np.where(np.eye(p.shape[-1], dtype=np.bool_), -np.inf, 0.0)
+    share = np.exp(share + log_p[..., None, :] - log_q[..., :, None])
+    K = p.shape[-1]
+    cross = (K - 1) * p - ((1 - goal)[..., :, None] * share).sum(axis=-2)
     return ClassLosses(
         p=p, losses=-(first + second), dp=dp, diagonal=p * q, dz=own, cross_terms=cross,
         dz_of_sum=own + cross,
