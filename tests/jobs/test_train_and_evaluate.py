@@ -186,7 +186,7 @@ def test_what_the_start_has_seen_is_not_called_unseen(tmp_path):
     # Fewer pictures are another source, whose own tenth the start may have trained on.
     (folder / CLASSES[0] / "0.png").unlink()
     told = []
-    other = train(options, out=tmp_path / "c", recipe=small(epochs=1, seed=9),
+    other = train(replace(options, hold_out_seed=9), out=tmp_path / "c", recipe=small(epochs=1),
                   listeners=Listeners(told=told.append))  # fmt: skip
     validation = other.images.ids[other.images.where("validation")].tolist()
     seen = len(set(validation) - held)

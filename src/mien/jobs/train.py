@@ -31,8 +31,9 @@ class TrainOptions:
 
     source: where the pictures are. start_from: a model whose weights are the start, or empty.
     keep_copies: keep training images that have an identical copy in the validation split.
-    hold_out_seed: which tenth validates where the source has no validation split; -1 for the
-    recipe's seed.
+    hold_out_seed: which tenth validates where the source has no validation split; -1 for that of
+    the start, or else 0. It is not the recipe's seed, so that runs of several seeds can be compared
+    on the same pictures.
     accelerator: ``auto``, ``cpu`` or ``cuda``. precision: ``auto``, ``fp32`` or ``bf16``.
     threads: 0 for this process's share of the cores.
     """
@@ -112,7 +113,7 @@ def train(
     if start is not None:
         recipe, options = _from_start(recipe, options, start)
     images = read_once(fabric, options.source, options.data, ears.reading)
-    options = replace(options, hold_out_seed=_hold_out_seed(options, recipe, images, start))
+    options = replace(options, hold_out_seed=_hold_out_seed(options, images, start))
     images = with_validation(images, options.hold_out_seed)
     job = _Job(
         fabric=fabric,
@@ -141,15 +142,13 @@ def _from_start(recipe: Recipe, options: TrainOptions, start: Start) -> tuple[Re
     return recipe, replace(options, data=data)
 
 
-def _hold_out_seed(
-    options: TrainOptions, recipe: Recipe, images: ImageSet, start: Start | None
-) -> int:
+def _hold_out_seed(options: TrainOptions, images: ImageSet, start: Start | None) -> int:
     """On the pictures that trained the start, what it held out is held out again."""
     if options.hold_out_seed >= 0:
         return options.hold_out_seed
     if start is not None and (seed := held_out_by(start.model, images)) is not None:
         return seed
-    return recipe.seed
+    return 0
 
 
 def resume(

@@ -72,6 +72,15 @@ def run(
         bool,
         typer.Option("--keep-copies", help="Keep training images copied in validation."),
     ] = False,
+    hold_out_seed: Annotated[
+        int | None,
+        typer.Option(
+            "--hold-out-seed",
+            min=0,
+            help="Which tenth validates where DATA has no validation split.",
+            show_default="0",
+        ),
+    ] = None,
     format: opt.Format = "",
     size: opt.Size = 48,
     colour: opt.Colour = False,
@@ -124,6 +133,7 @@ def run(
         ),
         start_from=start_from,
         keep_copies=keep_copies,
+        hold_out_seed=-1 if hold_out_seed is None else hold_out_seed,
         accelerator=device,
         precision=precision,
         threads=threads,
