@@ -43,3 +43,9 @@ def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
     second = draw_architecture(found, tmp_path / "b", title="x")
     for a, b in zip(first, second, strict=True):
         assert a.read_bytes() == b.read_bytes()
+
+
+def test_strides_that_differ_are_both_written(tmp_path: Path) -> None:
+    svg, _ = draw_architecture(walk(Dilated(), torch.rand(1, 1, 24, 24)), tmp_path / "a", title="")
+    written = re.findall(r"<text[^>]*>([^<]*)</text>", svg.read_text(encoding="utf-8"))
+    assert {"conv 5×3", "stride 2×1", "dilation 3", "4 groups"} <= set(written)

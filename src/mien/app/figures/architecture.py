@@ -116,12 +116,12 @@ def _name(kind: str) -> str:
 def _title(layer: Layer) -> str:
     name = _name(layer.kind)
     if layer.predicted.windows:
-        first = layer.predicted.windows[0]
         name += " " + "×".join(str(w.kernel) for w in layer.predicted.windows)
-        if first.stride > 1:
-            name += f"\nstride {first.stride}"
-        if first.dilation > 1:
-            name += f"\ndilation {first.dilation}"
+        for what in ("stride", "dilation"):
+            each = [getattr(window, what) for window in layer.predicted.windows]
+            if max(each) > 1:
+                alike = len(set(each)) == 1
+                name += f"\n{what} " + (str(each[0]) if alike else "×".join(map(str, each)))
     groups = getattr(layer.module, "groups", 1)
     return name + (f"\n{groups} groups" if groups > 1 else "")
 
