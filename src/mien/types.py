@@ -5,7 +5,8 @@ N images or batch, C channels, H W height and width, K classes. Images are ``uin
 Imports no torch.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -120,3 +121,42 @@ class Outputs:
             hashes=self.hashes[index],
             copied=self.copied[index],
         )
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its interval; ``value`` is nan where it is undefined (0 of 0)."""
+
+    value: float
+    low: float
+    high: float
+
+    def to_json(self) -> dict[str, float | None]:
+        """The three numbers; null for an undefined value, since JSON has no nan."""
+        value = None if math.isnan(self.value) else self.value
+        return {"value": value, "low": self.low, "high": self.high}
+
+
+Value = Interval | int | float | str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One supported fact: its kind, the classes in their roles, the numbers by name.
+
+    classes: a role to a class, or to several where the fact is about a set.
+    values: counts, rates and differences with their intervals, p-values, names of models.
+    """
+
+    kind: str
+    classes: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain scalars, lists and dicts."""
+        plain = {role: list(c) if isinstance(c, tuple) else c for role, c in self.classes.items()}
+        values = {
+            key: value.to_json() if isinstance(value, Interval) else value
+            for key, value in self.values.items()
+        }
+        return {"kind": self.kind, "classes": plain, "values": values}

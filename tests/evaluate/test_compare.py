@@ -9,9 +9,9 @@ from scipy import stats
 
 from mien.errors import DataError
 from mien.evaluate.compare import Paired, compare
-from mien.evaluate.intervals import Interval, wilson
-from mien.evaluate.words import render
-from mien.types import Outputs
+from mien.evaluate.intervals import wilson
+from mien.types import Interval, Outputs
+from mien.words import say as render
 
 Make = Callable[..., Outputs]
 

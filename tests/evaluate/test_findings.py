@@ -18,9 +18,9 @@ from mien.evaluate.findings import (
     findings,
     pair_floor,
 )
-from mien.evaluate.intervals import Interval
 from mien.evaluate.pairs import confused_pairs
 from mien.labels import CLASSES
+from mien.types import Interval
 
 # Rows like those of a small network on FER2013's PublicTest, with its 56 images of disgust.
 SUPPORT = np.array([467, 56, 496, 895, 653, 415, 607])

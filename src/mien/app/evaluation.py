@@ -11,10 +11,11 @@ from mien.app.figures.confusion import draw_confusion
 from mien.app.figures.history import draw_history
 from mien.errors import RunError
 from mien.evaluate.confusion import Evaluation, Scores
+from mien.evaluate.findings import describe
 from mien.evaluate.pairs import confused_pairs
-from mien.evaluate.words import describe, percent
 from mien.jobs.recompute import EvaluateResult
 from mien.train.history import Row
+from mien.words import percent
 
 _PAIRS_SHOWN = 8
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from mien.errors import DataError
-from mien.evaluate.findings import ALPHA, Finding, Value
-from mien.evaluate.intervals import Interval, paired_difference, wilson
+from mien.evaluate.findings import ALPHA
+from mien.evaluate.intervals import paired_difference, wilson
 from mien.evaluate.predictions import as_text
-from mien.types import Outputs
+from mien.types import Finding, Interval, Outputs, Value
 
 
 @dataclass(frozen=True, kw_only=True)

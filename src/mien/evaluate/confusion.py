@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DataError
-from mien.evaluate.intervals import Interval, bootstrap, f1_from_counts, wilson
-from mien.types import Outputs
+from mien.evaluate.intervals import bootstrap, f1_from_counts, wilson
+from mien.types import Interval, Outputs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What a confusion matrix supports saying, as facts without words (``words`` has the words).
+"""What a confusion matrix supports saying, as facts without words (``mien.words`` has the words).
 
 A finding is made only where two things agree: an exact test, corrected so that among all
 findings of its kind any is false with probability at most 5 %, and the 95 % interval that is
@@ -23,43 +23,41 @@ shown with it. The kinds (K classes that occur; 5 % is ALPHA):
 Nothing here depends on the order of the classes.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from mien.evaluate.intervals import Interval, newcombe, wilson
+from mien.evaluate.intervals import newcombe, wilson
+from mien.types import Finding, Interval, Value
+from mien.words import say
 
 ALPHA = 0.05
 FLOOR = 0.01
 MOST_CANDIDATES = 3
 
-Value = Interval | int | float | str
 
+def describe(
+    counts: NDArray[np.int64], classes: Sequence[str], *, most: int = 5, language: str = "en"
+) -> list[str]:
+    """What a confusion matrix supports saying, in sentences; at most ``most`` of each kind.
 
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One supported fact: its kind, the classes in their roles, the numbers by name.
-
-    classes: a role to a class, or to several where the fact is about a set.
-    values: counts, rates and differences with their intervals, p-values, names of models.
+    Args:
+        counts: int64 K×K, rows the truth. classes: K names.
     """
+    return [say(finding, language) for finding in strongest(findings(counts, classes), most)]
 
-    kind: str
-    classes: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
-    values: Mapping[str, Value] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain scalars, lists and dicts."""
-        plain = {role: list(c) if isinstance(c, tuple) else c for role, c in self.classes.items()}
-        values = {
-            key: value.to_json() if isinstance(value, Interval) else value
-            for key, value in self.values.items()
-        }
-        return {"kind": self.kind, "classes": plain, "values": values}
+def strongest(found: Sequence[Finding], most: int) -> list[Finding]:
+    """The first ``most`` of each kind, in the order given."""
+    told: dict[str, int] = {}
+    kept = []
+    for finding in found:
+        told[finding.kind] = told.get(finding.kind, 0) + 1
+        if told[finding.kind] <= most:
+            kept.append(finding)
+    return kept
 
 
 def findings(counts: NDArray[np.int64], classes: Sequence[str]) -> list[Finding]:

@@ -18,29 +18,16 @@ K classes, R replicates; a confusion matrix is int64 K×K, rows are the truth.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.types import Interval
+
 LEVEL = 0.95
 REPLICATES = 2000
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with its interval; ``value`` is nan where it is undefined (0 of 0)."""
-
-    value: float
-    low: float
-    high: float
-
-    def to_json(self) -> dict[str, float | None]:
-        """The three numbers; null for an undefined value, since JSON has no nan."""
-        value = None if math.isnan(self.value) else self.value
-        return {"value": value, "low": self.low, "high": self.high}
 
 
 def wilson(successes: int, total: int, level: float = LEVEL) -> Interval:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.evaluate.intervals import Interval, wilson
+from mien.evaluate.intervals import wilson
+from mien.types import Interval
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from PIL import Image
 from mien.app.figures import style
 from mien.app.figures.confusion import cell_color, draw_confusion, share_text
 from mien.evaluate.confusion import Scores
-from mien.evaluate.words import percent
+from mien.words import percent
 
 
 def _texts(svg: Path) -> list[str]:

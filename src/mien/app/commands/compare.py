@@ -31,8 +31,8 @@ def run(
     from mien.app import console
 
     with console.needs_extra("compare"):
-        from mien.evaluate.words import p_value, percent, points, render
         from mien.jobs.compare import compare
+        from mien.words import p_value, percent, points, say
 
     comparison = compare(a, b)
     if json_out:
@@ -56,4 +56,4 @@ def run(
             p_value(paired.p),
         )
     console.show(table)
-    console.show(render(parts[-1][1].verdict(a, b)))
+    console.show(say(parts[-1][1].verdict(a, b)))

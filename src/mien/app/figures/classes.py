@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from mien.app.figures import style
 from mien.evaluate.confusion import ClassScores, Scores
-from mien.evaluate.words import percent
+from mien.words import percent
 
 METRICS = (("recall", style.BLUE), ("precision", style.VERMILLION), ("f1", style.GREEN))
 MARKERS = {"recall": "o", "precision": "s", "f1": "D"}

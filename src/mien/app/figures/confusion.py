@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 
 from mien.app.figures import style
 from mien.evaluate.confusion import Scores
-from mien.evaluate.words import percent
+from mien.words import percent
 
 CELL = 0.78  # inches
 # Few shares fall where neither black nor white reads well: the blue darkens quickly before 0.4.

@@ -1,14 +1,17 @@
+import math
 import re
+from string import Formatter
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.evaluate.findings import Finding
-from mien.evaluate.intervals import Interval, wilson
-from mien.evaluate.words import ENGLISH, describe, p_value, percent, points, render
-from mien.labels import display_name
+from mien.evaluate.findings import describe
+from mien.evaluate.intervals import wilson
+from mien.types import Finding, Interval
+from mien.words import CATALOGUES, p_value, percent, points, times
+from mien.words import say as render
 
 
 def test_the_sentence_of_the_issue() -> None:
@@ -50,14 +53,30 @@ def test_candidates_are_joined() -> None:
 
 
 def test_another_language_is_another_catalogue() -> None:
-    chinese = {**ENGLISH, "pair": "{n} 張{truth}影像中有 {rate} 被當成{predicted}。"}
     finding = Finding(
         kind="pair",
         classes={"truth": "disgust", "predicted": "angry"},
         values={"rate": Interval(0.31, 0.20, 0.44), "n": 1056},
     )
-    text = render(finding, chinese, lambda name: display_name(name, "zh-Hant"))
-    assert text == "1,056 張厭惡影像中有 31 % [20, 44] 被當成生氣。"
+    text = render(finding, "zh-Hant")
+    assert text == "厭惡被誤判為生氣：1,056 張影像中有 31 % [20, 44]。"
+
+
+def test_both_languages_know_the_same_facts() -> None:
+    fields = {
+        language: {
+            kind: {part[1] for part in Formatter().parse(text) if part[1] is not None}
+            for kind, text in texts.items()
+        }
+        for language, texts in CATALOGUES.items()
+    }
+    assert fields["en"] == fields["zh-Hant"]
+
+
+def test_a_factor_is_never_rounded_onto_one() -> None:
+    assert times(Interval(2.4, 2.2, 2.6)) == "2.4 [2.2, 2.6]"
+    assert times(Interval(1.08, 1.02, 1.13)) == "1.08 [1.02, 1.13]"
+    assert times(Interval(math.nan, 0, 1)) == "undefined"
 
 
 @pytest.mark.parametrize(

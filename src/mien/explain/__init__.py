@@ -1,0 +1,4 @@
+"""What a classifier's answer rests on: attributions, regions, filters, and whether to believe it.
+
+Takes any ``nn.Module`` and tensors; knows nothing of files, of data sets or of mien's networks.
+"""

@@ -1,0 +1,1 @@
+"""One file an attribution method; ``mien.explain.attribution`` has them by name."""
