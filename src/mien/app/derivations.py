@@ -1,5 +1,6 @@
 """The derivations as HTML: MathML, no script, no network; numbers computed while it is made."""
 
+from collections.abc import Mapping
 from html import escape
 
 import numpy as np
@@ -31,6 +32,7 @@ margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse;width:100%}
 th,td{border-top:1px solid #e3e7eb;padding:.6rem .8rem;vertical-align:top;text-align:left}
 th{color:#5b6570;font-weight:600}
+.scroll{overflow-x:auto}
 td:first-child{min-width:20rem}
 math{font-size:1.1em}
 .numbers{font-variant-numeric:tabular-nums;white-space:nowrap}
@@ -54,9 +56,20 @@ def page(language: str) -> str:
     )
 
 
-def fragment(section: Section, language: str) -> str:
-    """One derivation as a ``<section>``, for this page and for a report."""
-    numbers = section.numbers()
+def fragment(
+    section: Section,
+    language: str,
+    *,
+    numbers: Mapping[str, NDArray[np.float64]] | None = None,
+    intro: str = "",
+    level: int = 2,
+) -> str:
+    """One derivation as a ``<section>``, for this page and for a report.
+
+    numbers: a network's own, with a sentence on where they come from; by default the worked
+    example's. level: of the heading.
+    """
+    numbers = section.numbers() if numbers is None else numbers
     head = "".join(f'<th scope="col">{name}</th>' for name in _COLUMNS[language])
     rows = []
     for step in section.steps:
@@ -65,10 +78,13 @@ def fragment(section: Section, language: str) -> str:
             f"<tr><td>{mathml(step.formula)}</td><td>{escape(step.text[language])}</td>"
             f'<td class="numbers">{shown}</td></tr>\n'
         )
+    title = escape(section.title[language])
     return (
-        f'<section id="{section.key}">\n<h2>{escape(section.title[language])}</h2>\n'
-        f"<p>{escape(section.intro[language])}</p>\n<table>\n<thead><tr>{head}</tr></thead>\n"
-        f"<tbody>\n{''.join(rows)}</tbody>\n</table>\n</section>\n"
+        f'<section id="{section.key}">\n<h{level}>{title}</h{level}>\n'
+        f"<p>{escape(intro or section.intro[language])}</p>\n"
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{title}">\n'
+        f"<table>\n<thead><tr>{head}</tr></thead>\n"
+        f"<tbody>\n{''.join(rows)}</tbody>\n</table>\n</div>\n</section>\n"
     )
 
 

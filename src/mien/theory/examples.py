@@ -1,7 +1,10 @@
 """The worked examples of the derivations: their inputs, and what the closed forms make of them.
 
-Small enough to be done again by hand. Imports no torch.
+Small enough to be done again by hand; or a network's own numbers. Imports no torch.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,45 +24,71 @@ Z = np.array([2.0, 1.0, 0.1])
 Y = np.array([1.0, 0.0, 0.0])
 
 
-def shape_numbers() -> dict[str, F64]:
-    """The output size of the example's convolution."""
+def shape_numbers(
+    width: int = WIDTH, kernel: int = KERNEL, stride: int = STRIDE, padding: int = PADDING
+) -> dict[str, F64]:
+    """The output size of a convolution."""
     size = convolution_size(
-        WIDTH, Window(kernel=KERNEL, stride=STRIDE, before=PADDING, after=PADDING)
+        width, Window(kernel=kernel, stride=stride, before=padding, after=padding)
     )
-    raw = (WIDTH + 2 * PADDING - KERNEL) / STRIDE
-    given = {"W": WIDTH, "k": KERNEL, "s": STRIDE, "p": PADDING, "quotient": raw, "size": size}
+    raw = (width + 2 * padding - kernel) / stride
+    given = {"W": width, "k": kernel, "s": stride, "p": padding, "quotient": raw, "size": size}
     return {name: np.array(float(value)) for name, value in given.items()}
 
 
-def batchnorm_numbers() -> dict[str, F64]:
-    """Forward and backward pass of one feature over a batch of four."""
-    x = X[:, None]
-    forward = bn.batchnorm_forward(x, [GAMMA], [BETA], eps=EPSILON)
-    back = bn.batchnorm_backward(forward, DOUT[:, None])
-    gamma, beta = bn.descend([GAMMA], [BETA], back, RATE)
+def batchnorm_numbers(
+    x: F64 = X,
+    gamma: float = GAMMA,
+    beta: float = BETA,
+    eps: float = EPSILON,
+    dy: F64 = DOUT,
+    rate: float = RATE,
+) -> dict[str, F64]:
+    """Forward and backward pass of one feature over a batch: ``x`` and ``dy`` are float64 m."""
+    column = np.asarray(x, dtype=np.float64)[:, None]
+    upstream = np.asarray(dy, dtype=np.float64)
+    forward = bn.batchnorm_forward(column, [gamma], [beta], eps=eps)
+    back = bn.batchnorm_backward(forward, upstream[:, None])
+    gamma_new, beta_new = bn.descend([gamma], [beta], back, rate)
     named = {
-        "x": x, "gamma": GAMMA, "beta": BETA, "eps": EPSILON,
-        "dy": DOUT, "mean": forward.mean, "var": forward.var, "x_hat": forward.x_hat,
+        "x": column, "gamma": gamma, "beta": beta, "eps": eps,
+        "dy": upstream, "mean": forward.mean, "var": forward.var, "x_hat": forward.x_hat,
         "y": forward.y, "dx_hat": back.dx_hat, "dvar": back.dvar, "dmean": back.dmean,
-        "dx": back.dx, "dgamma": back.dgamma, "dbeta": back.dbeta, "gamma_new": gamma,
-        "beta_new": beta,
+        "dx": back.dx, "dgamma": back.dgamma, "dbeta": back.dbeta, "gamma_new": gamma_new,
+        "beta_new": beta_new,
     }  # fmt: skip
     return {name: np.asarray(value, dtype=np.float64).ravel() for name, value in named.items()}
 
 
-def softmax_numbers() -> dict[str, F64]:
-    """Softmax with cross-entropy of three classes."""
-    found = cross_entropy(Z, Y)
+def softmax_numbers(z: F64 = Z, y: F64 = Y) -> dict[str, F64]:
+    """Softmax with cross-entropy of float64 K logits ``z`` against targets ``y``."""
+    z, y = np.asarray(z, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    found = cross_entropy(z, y)
     return {
-        "z": Z, "t": Y, "p": found.p, "jacobian": jacobian(Z), "loss": found.loss, "dp": found.dp,
+        "z": z, "t": y, "p": found.p, "jacobian": jacobian(z), "loss": found.loss, "dp": found.dp,
         "dz": found.dz,
     }  # fmt: skip
 
 
-def course_numbers() -> dict[str, F64]:
+def course_numbers(z: F64 = Z, y: F64 = Y) -> dict[str, F64]:
     """The course's form on the same logits."""
-    found = class_losses(Z, Y)
+    found = class_losses(np.asarray(z, dtype=np.float64), np.asarray(y, dtype=np.float64))
     return {
         "losses": found.losses, "dLt_dp": found.dp, "diagonal": found.diagonal, "dLt_dz": found.dz,
         "cross": found.cross_terms, "dz_of_sum": found.dz_of_sum,
     }  # fmt: skip
+
+
+def worked_numbers(key: str, given: Mapping[str, Any]) -> dict[str, F64]:
+    """The numbers of the derivation ``key`` from a network's own inputs.
+
+    given: the arguments of that derivation's function above; lists stand for arrays.
+
+    Raises:
+        KeyError: no such derivation. TypeError: other arguments.
+    """
+    made = {"shape": shape_numbers, "batchnorm": batchnorm_numbers, "softmax": softmax_numbers,
+            "course": course_numbers}[key]  # fmt: skip
+    arguments = {name: value for name, value in given.items() if name != "about"}
+    numbers: dict[str, F64] = made(**arguments)
+    return numbers

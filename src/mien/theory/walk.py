@@ -30,7 +30,8 @@ class Layer:
     name: where it lies in the network. kind: its class, or the function. input, output: shapes,
     batch included. predicted: what the formulas say. parameters: its own, 0 where ``shared`` (its
     weights were counted at an earlier call). macs: per call. activation: bytes of its output.
-    fields, whole, sources: see ``trace.Flow``. module: None for a function.
+    fields, whole, sources: see ``trace.Flow``. module: None for a function. groups: of a
+    convolution.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Layer:
     whole: bool
     sources: tuple[int, ...]
     module: nn.Module | None = None
+    groups: int = 1
 
     @property
     def as_predicted(self) -> bool | None:
@@ -267,5 +269,6 @@ class _Walker:
                 whole=flow.whole,
                 sources=flow.sources,
                 module=module,
+                groups=int(getattr(module, "groups", 1)),
             )
         )
