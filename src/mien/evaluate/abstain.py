@@ -160,10 +160,10 @@ def choose_threshold(
 
     Selection with guaranteed risk (Geifman and El-Yaniv 2017, "Selective Classification for Deep
     Neural Networks"): a binary search over at most ⌊log2 N⌋ + 1 coverages, each held to the exact
-    binomial upper bound (Clopper and Pearson) at delta divided by that number. With probability at least 1 - delta over
-    the draw of these images, the risk on further images of the same kind is at most the promise.
-    The promise needs a score that was fixed before these images were seen: it is approximate where
-    the same images also chose the network or the temperature.
+    binomial upper bound (Clopper and Pearson) at delta divided by that number. With probability
+    at least 1 - delta over the draw of these images, the risk on further images of the same kind
+    is at most the promise. That needs a score that was fixed before these images were seen; it is
+    approximate where the same images also chose the network or the temperature.
 
     Args:
         confidence, right: float64 N. error: wanted risk, in (0, 1).
@@ -186,7 +186,7 @@ def choose_threshold(
 
 
 def upper_bound(wrong: int, n: int, delta: float) -> float:
-    """The largest risk at which ``wrong`` or fewer of n have a probability of ``delta``, exactly."""
+    """The risk at which ``wrong`` or fewer of n have a probability of ``delta``, exactly."""
     if wrong >= n:
         return 1.0
     return float(stats.beta.ppf(1 - delta, wrong + 1, n - wrong))

@@ -25,8 +25,9 @@ def softmax(logits: NDArray[np.floating[Any]], temperature: float = 1.0) -> NDAr
     """Probabilities float64 N×K of logits N×K at a temperature."""
     scores = logits.astype(np.float64) / temperature
     scores -= scores.max(axis=1, keepdims=True)
-    exponentials: NDArray[np.float64] = np.exp(scores)
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
+    p: NDArray[np.float64] = np.exp(scores)
+    p /= p.sum(axis=1, keepdims=True)
+    return p
 
 
 def fit_temperature(logits: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> float:
