@@ -20,6 +20,7 @@ from mien.app.commands import (
     draw,
     evaluate,
     label,
+    report,
     train,
 )
 from mien.errors import MienError
@@ -35,7 +36,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, evaluate, compare, audit, label, draw, architecture, check):
+for command in (
+    demo, train, evaluate, compare, report, audit, label, draw, architecture, check,
+):  # fmt: skip
     command.add_to(app)
 
 

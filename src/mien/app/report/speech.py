@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mien.labels import display_name
 from mien.types import Finding, Interval
-from mien.words import catalogue, number, percent, points, say
+from mien.words import catalogue, number, percent, points, say, times
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,10 @@ class Speech:
     def number(self, interval: Interval, decimals: int = 2) -> str:
         """``0.92 [0.89, 0.95]``."""
         return number(interval, decimals) if not math.isnan(interval.value) else self("undefined")
+
+    def times(self, interval: Interval) -> str:
+        """``2.4 [2.2, 2.6]``."""
+        return times(interval) if not math.isnan(interval.value) else self("undefined")
 
     def list(self, names: Sequence[str]) -> str:
         """Names one after another."""

@@ -41,7 +41,7 @@ def audit(c: Context) -> dict[str, Any]:
         "counts": Table(caption=t("audit-counts"), head=[t("class"), *names], rows=rows,
                         numeric=tuple(range(1, len(names) + 1))),
         "within": Table(caption=t("audit-within"), rows=within, numeric=(1, 2, 3),
-                        head=[t("split"), t("contents"), t("pictures"), t("conflicting")]),
+                        head=[t("split"), t("contents-count"), t("pictures"), t("conflicting")]),
         "across": Table(caption=t("audit-across"), rows=across, numeric=(2, 3, 4),
                         head=[t("split"), t("also-in"), t("identical"), t("other-label"),
                               t("near")]) if across else None,

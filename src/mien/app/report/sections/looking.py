@@ -1,0 +1,200 @@
+"""What the answers rest on: attribution maps, face regions, trust in the maps, filters."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from mien.app.report.context import Context, Table
+from mien.app.report.pixels import common_scale, grey, heat, overlay, pattern, picture
+from mien.types import Interval
+
+EACH = 3  # examples of a class, right and wrong
+PATCHES = 6
+FILTERS = 16
+
+
+def saliency(c: Context) -> dict[str, Any]:
+    """The gallery of all classes, then regions, then how far to believe the maps."""
+    t = c.t
+    answer: dict[str, Any] = {
+        "faces_why": t("faces-shown") if c.g.drawn_faces else
+        t("faces-asked") if c.g.pictures else t("faces-why"),
+        "regions": _regions(c),
+        "trust": _trust(c),
+    }  # fmt: skip
+    if c.lacks("saliency") or "saliency" not in c.g.arrays:
+        return {**answer, "gallery": c.missing("saliency", "mien explain {run} {data} --per-class")}
+    data = c.g.found["saliency"]
+    about = t("saliency-about", title=data["title"], n=f"{data['n']:,}",
+              split=t.word("split", data["split"]), layer=data.get("layer") or "–")  # fmt: skip
+    answer["gallery"] = {
+        "about": about,
+        "classes": _class_maps(c, data),
+        "examples": _examples(c, data),
+        "drawn": _drawn(c),
+        "notes": data.get("notes", []),
+    }
+    return answer
+
+
+def _class_maps(c: Context, data: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of each class the mean face, and the mean maps of its right and its wrong images over it."""
+    t, arrays = c.t, c.g.arrays["saliency"]
+    means, right, wrong = (arrays[k] for k in ("mean_faces", "class_maps_right",
+                                               "class_maps_wrong"))  # fmt: skip
+    counts = data["counts"]
+    scale = common_scale([m for m in (*right, *wrong) if np.isfinite(m).all()])
+    rows = []
+    for k, label in enumerate(data["classes"]):
+        name, panels = t.name(label), []
+        for maps, key in ((right, "right"), (wrong, "wrong")):
+            n = int(counts[key][k])
+            shown = n > 0 and bool(np.isfinite(maps[k]).all())
+            alt = t(f"map-{key}", name=name, n=f"{n:,}")
+            panels.append({"n": n, "alt": alt, "kind": t(key),
+                           "src": overlay(means[k], maps[k], scale) if shown else ""})  # fmt: skip
+        face = picture(np.clip(means[k], 0, 255).astype(np.uint8)[None])
+        rows.append({"name": name, "face": face, "alt": t("mean-face", name=name),
+                     "panels": panels})  # fmt: skip
+    return rows
+
+
+def _examples(c: Context, data: dict[str, Any]) -> list[dict[str, Any]]:
+    """Single images with their maps: over themselves where they may be shown, else none."""
+    t, maps = c.t, c.g.arrays["saliency"]["maps"]
+    if c.g.pictures is None:
+        return []
+    scale = common_scale(list(maps))
+    rows = []
+    for label in data["classes"]:
+        chosen: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
+        for n, one in enumerate(data["examples"]):
+            kept = chosen[bool(one["right"])]
+            image = c.g.pictures.get(one["id"]) if one["label"] == label else None
+            if image is None or len(kept) >= EACH:
+                continue
+            kept.append(_example(c, one, image, maps[n], scale))
+        rows.append({"name": t.name(label), "right": chosen[True], "wrong": chosen[False]})
+    return rows
+
+
+def _example(
+    c: Context, one: dict[str, Any], image: Any, values: Any, scale: float
+) -> dict[str, Any]:
+    t = c.t
+    sure = max(one["probabilities"])
+    said = t("example", id=one.get("id", ""), label=t.name(one["label"]),
+             predicted=t.name(one["predicted"]), confidence=f"{100 * sure:.0f} %")  # fmt: skip
+    return {
+        "id": one.get("id", ""),
+        "alt": said,
+        "caption": f"{t.name(one['predicted'])} {100 * sure:.0f} %",
+        "image": picture(image),
+        "map": heat(values, scale),
+        "overlay": overlay(grey(image), values, scale),
+    }
+
+
+def _drawn(c: Context) -> list[dict[str, Any]]:
+    """Drawn faces with their maps, where people may not be shown."""
+    if c.g.pictures is not None or c.lacks("drawn") or "drawn" not in c.g.arrays:
+        return []
+    t, data, arrays = c.t, c.g.found["drawn"], c.g.arrays["drawn"]
+    scale = common_scale(list(arrays["maps"]))
+    return [
+        {"name": t.name(one["label"]),
+         **_example(c, one, arrays["images"][n], arrays["maps"][n], scale)}
+        for n, one in enumerate(data["examples"])
+    ]  # fmt: skip
+
+
+def _interval(data: dict[str, Any] | None) -> Interval:
+    return Interval.from_json(data) if data else Interval(math.nan, 0, 1)
+
+
+def _regions(c: Context) -> dict[str, Any]:
+    t = c.t
+    if c.lacks("regions"):
+        return c.missing("regions", "mien explain {run} {data} --regions")
+    data = c.g.found["regions"]
+    by = {(one["class"], one["which"], one["region"]): one for one in data["cells"]}
+    tables = []
+    for which in ("all", "right", "wrong"):
+        rows = []
+        for label in ("*", *data["classes"]):
+            cells = [by.get((label, which, region)) for region in data["regions"]]
+            if any(cells):
+                name = t("every-class") if label == "*" else t.name(label)
+                shown = [t.times(_interval(one["times"])) if one else "–" for one in cells]
+                rows.append([name, *shown])
+        if rows:
+            head = [t("class"), *(t.word("region", r) for r in data["regions"])]
+            tables.append(Table(caption=t(f"regions-{which}"), head=head, rows=rows,
+                                numeric=tuple(range(1, len(head)))))  # fmt: skip
+    about = t("regions-about", n=f"{data['n']:,}", split=t.word("split", data["split"]),
+              method=data["method"], shift=data["shift"])  # fmt: skip
+    return {"about": about, "sentences": c.findings("regions"), "tables": tables}
+
+
+def _trust(c: Context) -> dict[str, Any]:
+    t = c.t
+    if c.lacks("trust"):
+        return c.missing("trust", "mien trust {run} {data}")
+    data = c.g.found["trust"]
+    rows = []
+    for one in data["methods"]:
+        last = one["weights"][-1]["similarity"] if one.get("weights") else None
+        rows.append([
+            one["title"], t.word("verdict", one["verdict"]),
+            t.number(_interval(last)), t.number(_interval(one.get("deletion")), 3),
+            t.number(_interval(one.get("insertion")), 3),
+        ])  # fmt: skip
+    head = [t("method"), t("check-verdict"), t("similarity"), t("deletion"), t("insertion")]
+    sentences = [s for one in data["methods"] for s in c.sentences(one["findings"])]
+    about = t("trust-intro", n=f"{data['n']:,}", split=t.word("split", data["split"]))
+    return {"about": about, "sentences": sentences, "notes": data.get("notes", []),
+            "table": Table(caption=t("trust"), head=head, rows=rows, numeric=(2, 3, 4))}  # fmt: skip
+
+
+def filters(c: Context) -> dict[str, Any]:
+    """Patches and patterns of the last convolution's filters, and the classes they speak for."""
+    t = c.t
+    if c.lacks("filters"):
+        return c.missing("filters", "mien filters {run} {data}")
+    data = c.g.found["filters"]
+    patterns = c.g.arrays.get("filters", {}).get("patterns")
+    shown = []
+    for one in data["filters"][:FILTERS]:
+        row = one.get("pattern_row")
+        drawn = [] if patterns is None or row is None else [pattern(p) for p in patterns[row]]
+        speaks = [
+            t("speaks", name=t.name(k["class"]), effect=t.number(_interval(k["effect"])))
+            for k in one["classes"][:2]
+        ]  # fmt: skip
+        shown.append({
+            "name": t("filter", n=one["number"]), "dead": one["dead"], "patterns": drawn,
+            "patches": _patches(c, one), "speaks": speaks,
+            "sparsity": f"{100 * one['sparsity']:.0f} %",
+        })  # fmt: skip
+    about = t("filters-about", layer=data["layer"], total=f"{data['filters_total']:,}",
+              drawn=f"{data['drawn']:,}", n=f"{data['n']:,}",
+              field="×".join(map(str, data["receptive_field"])))  # fmt: skip
+    return {"about": about, "sentences": c.findings("filters"), "filters": shown,
+            "notes": data.get("notes", []), "faces": c.g.pictures is not None}  # fmt: skip
+
+
+def _patches(c: Context, one: dict[str, Any]) -> list[dict[str, str]]:
+    """The patches that activate a filter most; cut from pictures, so only where these are."""
+    found: list[dict[str, str]] = []
+    for patch in one["patches"] if c.g.pictures else ():
+        image = c.g.pictures.get(patch["id"]) if c.g.pictures else None
+        if image is None or len(found) >= PATCHES:
+            continue
+        y, x = max(0, int(patch["y"])), max(0, int(patch["x"]))
+        end_y, end_x = int(patch["y"] + patch["height"]), int(patch["x"] + patch["width"])
+        piece = np.ascontiguousarray(image[:, y:end_y, x:end_x])
+        if piece.size:
+            alt = c.t("patch", id=patch["id"], activation=f"{patch['activation']:.2f}")
+            found.append({"src": picture(piece), "alt": alt})
+    return found
