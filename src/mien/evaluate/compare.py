@@ -115,7 +115,7 @@ def compare(a: Outputs, b: Outputs) -> Comparison:
             f"the models know different classes ({', '.join(a.classes)} and "
             f"{', '.join(b.classes)}); compare models of the same classes"
         )
-    a, b = _match(a, b)
+    a, b = match(a, b)
     labelled = a.labels >= 0
     if not labelled.any():
         raise DataError("none of these images has a label; compare on a split that has labels")
@@ -148,8 +148,12 @@ def _pair(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> Paired:
     )
 
 
-def _match(a: Outputs, b: Outputs) -> tuple[Outputs, Outputs]:
-    """Both in the order of their ids."""
+def match(a: Outputs, b: Outputs) -> tuple[Outputs, Outputs]:
+    """Both in the order of their ids.
+
+    Raises:
+        DataError: they are not about the same images.
+    """
     ids_a, ids_b = as_text(a.ids), as_text(b.ids)
     for ids, outputs, who in ((ids_a, a, "first"), (ids_b, b, "second")):
         if len(np.unique(ids)) < len(outputs):

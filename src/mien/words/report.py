@@ -23,10 +23,11 @@ ENGLISH = {
     "report-made": (
         "Made by mien {version} from {run}. Brackets are 95 % intervals. This page needs no network."
     ),
-    "report-show": "Show",
+    "report-missing-short": "Not tested yet; the section on the maps names the command.",
+    "report-split-images": "{n} {split} images",
     # Summary.
     "report-summary": "Summary",
-    "report-lede": "Network {architecture}, data {data}; evaluated on {splits} images.",
+    "report-lede": "Network {architecture}, data {data}, evaluated on {splits}.",
     "report-accuracy": "Accuracy",
     "report-accuracy-about": "of {n} images are given their label.",
     "report-accuracy-about-copies": (
@@ -202,9 +203,10 @@ CHINESE = {
     "report-damaged": "無法讀取（{what}）。以下指令可以重新產生：",
     "report-no-font": "這部電腦沒有安裝中文字型，因此 PNG 圖的標示為英文。",
     "report-made": "由 mien {version} 依 {run} 製作。方括號為 95 % 區間。本頁不需要網路。",
-    "report-show": "顯示",
+    "report-missing-short": "尚未檢驗；指令見歸因圖一節。",
+    "report-split-images": "{n} 張{split}影像",
     "report-summary": "摘要",
-    "report-lede": "網路 {architecture}，資料 {data}；評估影像：{splits} 張。",
+    "report-lede": "網路 {architecture}，資料 {data}，評估於{splits}。",
     "report-accuracy": "準確率",
     "report-accuracy-about": "的影像得到正確的標籤，共 {n} 張。",
     "report-accuracy-about-copies": (

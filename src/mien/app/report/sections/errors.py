@@ -26,7 +26,7 @@ def confusion(c: Context) -> dict[str, Any]:
     c.plot("confusion", draw_confusion, scores, label="", caption="")  # the files alone
     said = t("classes-label", n=f"{scores.n:,}", f1=t.percent(scores.macro_f1))
     plot = c.plot("classes", draw_classes, scores, label=said, caption=t("classes-caption"))
-    found = strongest(findings(scores.counts, scores.classes), 5)
+    found = strongest(findings(scores.counts, scores.classes), 3)
     return {
         "matrix": matrix(c, scores),
         "accuracies": _accuracies(c),

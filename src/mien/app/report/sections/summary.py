@@ -1,10 +1,15 @@
 """What one should know in a minute."""
 
+from pathlib import Path
 from typing import Any
 
 from mien.app.report.context import Context
+from mien.evaluate.calibration import calibration_findings
 from mien.evaluate.findings import findings
 from mien.types import Finding, Interval
+
+# Kinds that say how far confidence is off; where there is none, it is off no more than by chance.
+_LEVELS = ("too-sure", "too-sure-where", "too-unsure", "too-unsure-where", "uneven")
 
 
 def summary(c: Context) -> dict[str, Any]:
@@ -17,13 +22,12 @@ def summary(c: Context) -> dict[str, Any]:
 
 
 def _item(
-    label: str, value: str, about: str, href: str, interval: Interval | None = None,
-    command: str = "",
-) -> dict[str, Any]:  # fmt: skip
+    label: str, value: str, about: str, href: str, interval: Interval | None = None
+) -> dict[str, Any]:
     value, _, ends = value.partition(" [")
     return {
         "label": label, "value": value, "ends": f"[{ends}" if ends else "", "about": about,
-        "href": href, "gauge": interval, "command": command,
+        "href": href, "gauge": interval,
     }  # fmt: skip
 
 
@@ -67,7 +71,8 @@ def _calibration(c: Context) -> dict[str, Any]:
     if c.calibration is None:
         return _item(t("ece"), "–", t("ece-none"), "#calibration")
     before = c.calibration.before
-    said = [s for s in c.sentences(c.calibration.to_json()["findings"])][:1]
+    level = [one for one in calibration_findings(c.calibration) if one.kind in _LEVELS]
+    said = t.say(level)
     about = said[0] if said else t("ece-fine", n=f"{before.n:,}")
     return _item(t("ece"), t.percent(before.ece), about, "#calibration", before.ece)
 
@@ -75,8 +80,7 @@ def _calibration(c: Context) -> dict[str, Any]:
 def _trust(c: Context) -> dict[str, Any]:
     t = c.t
     if c.lacks("trust"):
-        return _item(t("trust"), "–", t("missing"), "#saliency",
-                     command=f"mien trust {c.g.path} {c.data}")  # fmt: skip
+        return _item(t("trust"), "–", t("missing-short"), "#saliency")
     method = c.g.found.get("saliency", {}).get("method")
     methods = c.g.found["trust"]["methods"]
     one = next((m for m in methods if m["method"] == method), methods[0])
@@ -103,6 +107,8 @@ def _training(c: Context) -> dict[str, Any]:
 
 def _lede(c: Context) -> str:
     splits = c.g.result.evaluation.splits
-    names = ", ".join(f"{c.t.word('split', name)} {n:,}" for name, n in splits.items())
+    names = c.t.list(
+        [c.t("split-images", n=f"{n:,}", split=c.t.word("split", s)) for s, n in splits.items()]
+    )
     return c.t("lede", architecture=str(c.g.result.outputs.about.get("architecture", "?")),
-               data=c.g.source, splits=names)  # fmt: skip
+               data=Path(c.g.source).name, splits=names)  # fmt: skip
