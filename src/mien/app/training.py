@@ -54,11 +54,14 @@ def finish(result: TrainResult, *, as_json: bool) -> None:
     # SciPy and matplotlib take as long to import as torch; training need not wait for them.
     from mien.app.evaluation import as_json as evaluation_json
     from mien.app.evaluation import show_evaluation, write_figures
+    from mien.jobs.calibrate import calibrate_if_possible
     from mien.jobs.evaluate import EvaluateOptions, evaluate_images
 
     run = result.run
     with console.progress_bars() as progress:
         evaluated = evaluate_images(run.path, result.images, EvaluateOptions(), progress=progress)
+    if calibrate_if_possible(run.path) is None:
+        console.say("too few validation images to calibrate the model's confidence")
     write_figures(evaluated, run.figures, history=result.rows)
     if as_json:
         console.show_json({"run": str(run.path), **evaluation_json(evaluated)})

@@ -41,7 +41,7 @@ from mien.evaluate.intervals import wilson
 from mien.types import Interval
 
 BINS = 15
-REPLICATES = 1000
+REPLICATES = 500
 _CHUNK = 2**22  # numbers drawn at a time
 _ENDS = (0.025, 0.975)
 

@@ -14,7 +14,7 @@ from mien.evaluate.confusion import evaluate as evaluate_outputs
 from mien.evaluate.predictions import write_predictions
 from mien.jobs.hashes import read_training_hashes
 from mien.jobs.prepare import DataOptions, absolute, read_source, with_validation
-from mien.jobs.recompute import EvaluateResult
+from mien.jobs.recompute import EvaluateResult, calibration_of
 from mien.jobs.start import held_out_by
 from mien.labels import CLASSES, class_of
 from mien.models.checkpoint import Model, load_model
@@ -119,7 +119,12 @@ def evaluate_images(
     write_predictions(folder / "predictions.parquet", outputs)
     write_json(folder / "evaluation.json", evaluation.to_json())
     notes = (*images.notes, *about, *unsure)
-    return EvaluateResult(evaluation=evaluation, outputs=outputs, folder=folder, notes=notes)
+    found = calibration_of(outputs)
+    if found is not None:
+        write_json(folder / "calibration.json", found.to_json())
+    return EvaluateResult(
+        evaluation=evaluation, outputs=outputs, folder=folder, notes=notes, calibration=found
+    )
 
 
 def split_name(name: str) -> str:

@@ -33,7 +33,7 @@ ENGLISH = {
     ),
     "unsure": (
         'If it answers "unsure" below a confidence of {threshold}, at most {error} of its answers '
-        "are wrong; chosen and measured on different images, it answers {coverage} of them "
+        "are wrong (95 % sure); chosen and measured on different images, it answers {coverage} of them "
         "and is wrong in {realised}."
     ),
 }
@@ -67,7 +67,7 @@ CHINESE = {
         "在它最有把握的 {share} 影像上，它有 {accuracy} 正確：比全部影像的 {full} 多 {difference}。"
     ),
     "unsure": (
-        "若信心低於 {threshold} 時回答「不確定」，它的答案最多有 {error} 錯誤；"
+        "若信心低於 {threshold} 時回答「不確定」，它的答案最多有 {error} 錯誤（95 % 把握）；"
         "以不同的影像選定與測量，它回答其中 {coverage}，而有 {realised} 錯誤。"
     ),
 }

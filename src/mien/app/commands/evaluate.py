@@ -12,10 +12,14 @@ _HELP = """Score a model on a split, or show saved predictions again.
 MODEL is a run folder or a .safetensors file. Without DATA the numbers are computed again from
 the run's predictions.parquet, and the model does not run.
 
+--calibrate fits a temperature and the thresholds for answering "unsure" on the validation
+predictions and seals them into the model file ('mien train' does so at its end).
+
 \b
 Examples:
   mien evaluate runs/cnn4-1 fer2013.zip
   mien evaluate runs/cnn4-1 fer2013.zip --split test --no-flip --out test-scores
+  mien evaluate runs/cnn4-1 --calibrate
   mien evaluate runs/cnn4-1 --json
 """
 
@@ -41,6 +45,9 @@ def run(
     skip_bad: opt.SkipBad = False,
     device: opt.Device = "auto",
     precision: opt.Precision = "fp32",
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Seal temperature and thresholds into the model.")
+    ] = False,
     json_out: opt.Json = False,
 ) -> None:
     """Evaluate or recompute, write figures, show."""
@@ -51,7 +58,7 @@ def run(
         from mien.jobs.recompute import recompute
 
     if data is None:
-        kept = {"model", "out", "json_out"}
+        kept = {"model", "out", "calibrate", "json_out"}
         opt.refuse_given(context, kept, f"needs DATA: mien evaluate {model} DATA")
         result = recompute(model)
     else:
@@ -69,6 +76,12 @@ def run(
             result = evaluate(model, data, options, out=out, progress=progress)
     for note in result.notes:
         console.say(note)
+    if calibrate:
+        from mien.jobs.calibrate import calibrate as seal
+
+        sealed = seal(model, predictions=result.folder / "predictions.parquet")
+        console.say(f"{sealed.model}: temperature {sealed.confidence.temperature:.3f} and "
+                    f"{len(sealed.confidence.thresholds)} thresholds are in it now")  # fmt: skip
     folder = (out or result.folder or Path()) / "figures"
     write_figures(result, folder)
     if json_out:
