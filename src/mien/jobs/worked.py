@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mien.explain.untouched import untouched
 from mien.models.checkpoint import Model
 from mien.theory.formulas import conv_windows
 from mien.types import Outputs
@@ -34,8 +33,7 @@ def worked(
     loss is the median.
     """
     found: dict[str, Any] = {"model_checksum": model.checksum}
-    with untouched(model.network):
-        network = copy.deepcopy(model.network).double()
+    network = copy.deepcopy(model.network).double().requires_grad_(True)
     size = _shape(network, images.shape)
     if size:
         found["shape"] = size

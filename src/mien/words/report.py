@@ -176,6 +176,14 @@ ENGLISH = {
         "How far the stated confidence agrees with how often it is right, over {n} images; with "
         "the temperature, each image is measured with one that was fitted without it."
     ),
+    "report-reliability-caption": (
+        "Accuracy against confidence in 15 bins, before and after the temperature; on the dashed "
+        "line confidence would be exactly right. Below, the images in each bin."
+    ),
+    "report-risk-caption": (
+        "Error among the images that it is surest of. The points are thresholds that promise an "
+        "error rate, chosen and measured on different images."
+    ),
     "report-audit": "Data audit",
     "report-suspects": "Suspect labels",
     "report-suspects-about": (
@@ -333,6 +341,12 @@ CHINESE = {
     "report-calibration-intro": (
         "所稱信心與實際正確率的吻合程度，共 {n} 張影像；"
         "以溫度校準時，每張影像都用未以它擬合的溫度測量。"
+    ),
+    "report-reliability-caption": (
+        "15 個信心區間的準確率，校準前後；落在虛線上表示信心恰好正確。下方為各區間的影像數。"
+    ),
+    "report-risk-caption": (
+        "只看它最有把握的影像時的錯誤率。圓點是保證某一錯誤率的門檻，以不同的影像選定與測量。"
     ),
     "report-audit": "資料稽核",
     "report-suspects": "可疑的標籤",

@@ -55,6 +55,11 @@ ENGLISH = {
     "report-calibration-classwise_ece": "class-wise calibration error",
     "report-calibration-overconfidence": "confidence minus accuracy",
     "report-calibration-nll": "negative log-likelihood",
+    "report-calibration-label": (
+        "Reliability diagram of {n} images: calibration error {before} as trained, {after} with "
+        "the temperature."
+    ),
+    "report-risk-label": "Accuracy {accuracy} on the surest {share}, {full} on all.",
     "report-bins": "Reliability: what it says and how often it is right",
     "report-mean-confidence": "mean confidence",
     "report-abstain": "Answering only where it is sure enough",
@@ -217,6 +222,10 @@ CHINESE = {
     "report-calibration-classwise_ece": "各類別的校準誤差",
     "report-calibration-overconfidence": "信心減去準確率",
     "report-calibration-nll": "負對數概似",
+    "report-calibration-label": (
+        "{n} 張影像的可靠度圖：校準誤差未校準時 {before}，以溫度校準後 {after}。"
+    ),
+    "report-risk-label": "最有把握的 {share} 準確率為 {accuracy}，全部為 {full}。",
     "report-bins": "可靠度：它說的信心與實際正確的比例",
     "report-mean-confidence": "平均信心",
     "report-abstain": "只在夠有把握時作答",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mien.config import from_json
 from mien.errors import OptionError, RunError
 from mien.jobs.prepare import DataOptions, read_source
+from mien.jobs.analyse import same_weights
 from mien.jobs.recompute import EvaluateResult, recompute
 from mien.runs import Run, read_json
 from mien.train.history import Row, read_history
@@ -43,6 +44,7 @@ class Gathered:
     found: the JSON of each analysis by its name, without those that were not made. arrays: theirs.
     damaged: the file and the fault of each that cannot be read. pictures: those of the run's
     source by id, where people's pictures may be shown, or the faces are drawn; else None.
+    checksums: those of the model file: calibration seals it anew, with the same weights.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class Gathered:
     found: dict[str, Json]
     arrays: dict[str, Arrays]
     damaged: dict[str, str]
+    checksums: frozenset[str] = frozenset()
     pictures: "Pictures | None" = None
 
     @property
@@ -71,9 +74,8 @@ class Gathered:
 
     def stale(self, name: str) -> bool:
         """Whether an analysis is of another model than the predictions are."""
-        ours = self.result.outputs.about.get("model_checksum")
         theirs = self.found.get(name, {}).get("model_checksum")
-        return bool(ours and theirs and ours != theirs)
+        return bool(theirs and self.checksums and theirs not in self.checksums)
 
 
 class Pictures:
@@ -110,9 +112,10 @@ def gather(
     run = Run.open(path)
     found, arrays, damaged = _analyses(run.path)
     history = read_history(run.history) if run.history.is_file() else []
+    result = recompute(run.path)
     gathered = Gathered(
-        path=run.path, record=run.read_record(), history=tuple(history), result=recompute(run.path),
-        found=found, arrays=arrays, damaged=damaged,
+        path=run.path, record=run.read_record(), history=tuple(history), result=result,
+        found=found, arrays=arrays, damaged=damaged, checksums=same_weights(run, result.outputs),
     )  # fmt: skip
     if not (include_images or gathered.drawn_faces):
         return gathered

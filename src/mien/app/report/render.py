@@ -21,8 +21,7 @@ from mien.app.report.gather import Gathered
 from mien.app.report.sections import errors, looking, network, origin
 from mien.app.report.sections.summary import summary
 from mien.app.report.speech import Speech
-from mien.errors import DataError, RunError
-from mien.evaluate.calibration import Calibration, calibration
+from mien.errors import RunError
 from mien.runs import write_atomic
 from mien.words import catalogue
 
@@ -56,7 +55,7 @@ def report(gathered: Gathered, out: Path, *, language: str = "en") -> tuple[Path
     context = Context(
         g=gathered,
         t=Speech(language),
-        calibration=_calibrated(gathered),
+        calibration=gathered.result.calibration,
         figures=folder if language == "en" else folder / language,
     )
     sections = [
@@ -149,13 +148,6 @@ def _is_root() -> bool:
     import os
 
     return hasattr(os, "geteuid") and os.geteuid() == 0
-
-
-def _calibrated(gathered: Gathered) -> Calibration | None:
-    try:
-        return calibration(gathered.result.outputs)
-    except DataError:
-        return None
 
 
 def _policy(script: str) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from mien.app.figures.calibration import draw_reliability, draw_risk_coverage
 from mien.app.figures.classes import draw_classes
 from mien.app.figures.confusion import cell_color, draw_confusion, share_text
 from mien.app.figures.style import ink_on
@@ -163,15 +164,19 @@ def calibration(c: Context) -> dict[str, Any]:
     return {
         "intro": t("calibration-intro", n=f"{found.n:,}"),
         "sentences": c.sentences(found.to_json()["findings"]),
-        "plots": _calibration_plots(c),
+        "plots": [
+            c.plot("reliability", draw_reliability, found, label=t("calibration-label",
+                   n=f"{found.n:,}", before=t.percent(found.before.ece),
+                   after=t.percent(found.after.ece)), caption=t("reliability-caption")),
+            c.plot("risk-coverage", draw_risk_coverage, found, label=t("risk-label",
+                   share=f"{100 * found.at_80.coverage:.0f} %",
+                   accuracy=t.percent(found.at_80.accuracy), full=t.percent(found.at_80.full)),
+                   caption=t("risk-caption")),
+        ],
         "table": Table(caption=t("calibration-table"), head=head, rows=rows, numeric=(1, 2)),
         "bins": Table(caption=t("bins"), head=names, rows=bins, numeric=(1, 2, 3)),
         "abstain": Table(caption=t("abstain"), head=columns, rows=promises, numeric=(1, 2, 3)),
-    }
-
-
-def _calibration_plots(c: Context) -> list[Any]:
-    return []
+    }  # fmt: skip
 
 
 def suspects(c: Context) -> dict[str, Any]:
