@@ -26,6 +26,7 @@ _COLUMNS = {
     "en": ("step", "reason", "numbers of the worked example"),
     "zh-Hant": ("步驟", "理由", "實例的數值"),
 }
+_OWN = {"en": "numbers of this network", "zh-Hant": "本網路的數值"}
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;color:#1b1f24;background:#fff;max-width:72rem;
 margin:2rem auto;padding:0 1rem}
@@ -69,8 +70,9 @@ def fragment(
     numbers: a network's own, with a sentence on where they come from; by default the worked
     example's. level: of the heading.
     """
+    columns = _COLUMNS[language] if numbers is None else (*_COLUMNS[language][:2], _OWN[language])
     numbers = section.numbers() if numbers is None else numbers
-    head = "".join(f'<th scope="col">{name}</th>' for name in _COLUMNS[language])
+    head = "".join(f'<th scope="col">{name}</th>' for name in columns)
     rows = []
     for step in section.steps:
         shown = "".join(_shown(section.key, name, numbers[name]) for name in step.shows)

@@ -86,8 +86,18 @@ def cjk_fonts() -> tuple[str, ...]:
     """Installed fonts that have Chinese glyphs, the best first."""
     from matplotlib import font_manager
 
-    there = {font.name for font in font_manager.fontManager.ttflist}
-    return tuple(name for name in _CJK if name in there)
+    def known() -> tuple[str, ...]:
+        there = {font.name for font in font_manager.fontManager.ttflist}
+        return tuple(name for name in _CJK if name in there)
+
+    if not known():
+        # Matplotlib's list is a cache and may be older than the fonts.
+        wanted = re.compile(r"CJK|Noto ?Sans ?TC|SourceHanSans|PingFang|msjh|wqy|uming", re.I)
+        for file in font_manager.findSystemFonts():
+            if wanted.search(Path(file).name):
+                with contextlib.suppress(OSError, RuntimeError):
+                    font_manager.fontManager.addfont(file)
+    return known()
 
 
 def has_font(language: str) -> bool:

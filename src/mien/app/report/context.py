@@ -22,7 +22,8 @@ from mien.types import Finding
 class Table:
     """A table. head: columns; rows: cells as text or markup, the first of a row its heading.
 
-    numeric: columns that are numbers. marked: rows to point out. note: under the caption.
+    numeric: columns that are numbers. marked: rows to point out. quiet: the caption is for screen
+    readers alone, because a heading above says the same.
     """
 
     caption: str
@@ -30,6 +31,7 @@ class Table:
     rows: Sequence[Sequence[str | Markup]]
     numeric: Sequence[int] = ()
     marked: Sequence[int] = ()
+    quiet: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

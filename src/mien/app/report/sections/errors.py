@@ -202,4 +202,5 @@ def suspects(c: Context) -> dict[str, Any]:
                                 "label": t.name(one["label"]),
                                 "suggested": t.name(one["suggested"])})  # fmt: skip
     return {"about": about, "sentences": c.findings("suspects"), "gallery": gallery,
-            "table": Table(caption=t("suspects"), head=head, rows=rows, numeric=(3,))}  # fmt: skip
+            "table": Table(caption=t("suspects"), head=head, rows=rows, numeric=(3,),
+                           quiet=True)}  # fmt: skip

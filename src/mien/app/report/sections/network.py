@@ -101,13 +101,22 @@ def maths(c: Context) -> dict[str, Any]:
         numbers, intro = None, ""
         if worked and section.key in worked:
             numbers = worked_numbers(section.key, worked[section.key])
-            intro = t(f"worked-{section.key}", **worked[section.key]["about"])
+            intro = t(f"worked-{section.key}", **_about(c, worked[section.key]["about"]))
         made = fragment(section, t.code, numbers=numbers, intro=intro, level=3)
         answer["derivations"].append(Markup(made))  # noqa: S704  made of escaped parts
     if worked is None:
         answer["worked"] = c.missing("worked", "mien report {run} --analyse")
     answer["check"] = _check(c)
     return answer
+
+
+def _about(c: Context, about: dict[str, Any]) -> dict[str, Any]:
+    """Where the numbers come from, with the classes by their names."""
+    shown = dict(about)
+    if "label" in about:
+        shown |= {"label": c.t.name(about["label"]), "classes": c.t.list(
+            [c.t.name(one) for one in about["classes"]])}  # fmt: skip
+    return shown
 
 
 def _check(c: Context) -> dict[str, Any]:
@@ -132,5 +141,6 @@ def _check(c: Context) -> dict[str, Any]:
     wrong = sum(one["verdict"] == "wrong" for one in layers)
     said = t("check-said", right=right, wrong=wrong, layers=len(layers))
     marked = tuple(n for n, one in enumerate(layers) if one["verdict"] == "wrong")
-    table = Table(caption=t("check"), head=head, rows=rows, numeric=(5,), marked=marked)
+    table = Table(caption=t("check"), head=head, rows=rows, numeric=(5,), marked=marked,
+                  quiet=True)  # fmt: skip
     return {"said": said, "table": table}

@@ -74,7 +74,8 @@ def provenance(c: Context) -> dict[str, Any]:
     for step in c.g.found.get("analysis", {}).get("parts", []):
         said = t("seconds", n=f"{step['seconds']:.1f}") if step["state"] == "done" else step["note"]
         rows.append([t("analysis-part", name=step["name"]), f"{said}"])
-    return {"table": Table(caption=t("provenance"), head=[t("what"), t("value")], rows=rows),
+    return {"table": Table(caption=t("provenance"), head=[t("what"), t("value")], rows=rows,
+                           quiet=True),
             "notes": data.get("notes", []), "recipe": recipe}  # fmt: skip
 
 
