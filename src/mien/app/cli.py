@@ -21,6 +21,7 @@ from mien.app.commands import (
     evaluate,
     label,
     train,
+    trust,
 )
 from mien.errors import MienError
 
@@ -35,7 +36,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, evaluate, compare, audit, label, draw, architecture, check):
+for command in (demo, train, evaluate, compare, audit, label, draw, architecture, check,
+                trust):  # fmt: skip
     command.add_to(app)
 
 

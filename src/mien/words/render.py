@@ -4,7 +4,8 @@ A catalogue maps a finding's kind to a template. Into its fields go the names of
 and the numbers by name, already written out:
 
 - an ``Interval`` is a rate, "31 % [20, 44]"; where its name ends in ``difference`` it is points,
-  "13 points [8, 18]" (the word from the catalogue), in ``times`` a factor, "2.4 [2.2, 2.6]";
+  "13 points [8, 18]" (the word from the catalogue), in ``times`` a factor, "2.4 [2.2, 2.6]", in
+  ``loss`` or ``similarity`` a number, "0.92 [0.89, 0.95]";
 - a whole number has its thousands apart, a p-value reads "p = 0.03" or "p < 0.0001";
 - several classes are joined with the catalogue's ``or``.
 """
@@ -96,7 +97,20 @@ def times(interval: Interval) -> str:
     return f"{value} [{low}, {high}]"
 
 
+def number(interval: Interval, decimals: int = 2) -> str:
+    """A plain number with its interval: ``0.92 [0.89, 0.95]``; an end is not rounded onto 0."""
+    if math.isnan(interval.value):
+        return "undefined"
+    ends = (interval.value, interval.low, interval.high)
+    while decimals < 5 and any(round(x, decimals) == 0 and x != 0 for x in ends):
+        decimals += 1
+    value, low, high = (f"{x:.{decimals}f}".replace("-", "\N{MINUS SIGN}") for x in ends)
+    return f"{value} [{low}, {high}]"
+
+
 def _interval(key: str, value: Interval, catalogue: Catalogue) -> str:
     if key.endswith("difference"):
         return points(value, catalogue["points"])
+    if key.endswith(("loss", "similarity")):
+        return number(value)
     return times(value) if key.endswith("times") else percent(value)

@@ -28,7 +28,8 @@ def centre(images: Images, seed: int = 0) -> Maps:
     _, H, W = _grey(images).shape
     y = np.exp(-(((np.arange(H) - (H - 1) / 2) / (H / 4)) ** 2) / 2)
     x = np.exp(-(((np.arange(W) - (W - 1) / 2) / (W / 4)) ** 2) / 2)
-    return np.repeat(np.float32(y[:, None] * x[None])[None], len(images), axis=0)
+    bump: Maps = (y[:, None] * x[None]).astype(np.float32)
+    return np.repeat(bump[None], len(images), axis=0)
 
 
 def edges(images: Images, seed: int = 0) -> Maps:
@@ -51,7 +52,7 @@ def blurred_noise(images: Images, seed: int = 0) -> Maps:
     _, H, W = _grey(images).shape
     noise = np.random.default_rng((seed, 1)).standard_normal((len(images), H, W), np.float32)
     smooth = np.stack([_blurred(one, H / 16) for one in noise])
-    return smooth - smooth.min(axis=(1, 2), keepdims=True)
+    return np.asarray(smooth - smooth.min(axis=(1, 2), keepdims=True), np.float32)
 
 
 def noise(images: Images, seed: int = 0) -> Maps:
@@ -70,7 +71,7 @@ BASELINES: Mapping[str, Baseline] = {
 
 
 def _grey(images: Images) -> Maps:
-    return np.asarray(images, dtype=np.float32).mean(axis=1)
+    return np.asarray(np.asarray(images, dtype=np.float32).mean(axis=1), np.float32)
 
 
 def _blurred(picture: Maps, deviation: float) -> Maps:

@@ -118,7 +118,9 @@ class Prober:
         self._fast = fast_copy(self.network)
         self._pixels = torch.from_numpy(np.array(self.images))
         self._filled = torch.from_numpy(filled(self.images, self.options.fill))
-        self._patches = torch.from_numpy(patches(*self.images.shape[2:], self.options.patch))
+        self._patches = torch.from_numpy(
+            patches(self.images.shape[2], self.images.shape[3], self.options.patch)
+        )
         self._goal = torch.from_numpy(np.array(self.targets))
         total, steps = int(self._patches.max()) + 1, min(self.options.steps, self._count())
         self._counts = torch.from_numpy(np.round(np.linspace(0, total, steps + 1)).astype(np.int32))

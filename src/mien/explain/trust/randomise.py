@@ -1,4 +1,4 @@
-"""Weight randomisation, layer by layer (Adebayo et al. 2018): does a map depend on what was learned?
+"""Weight randomisation, layer by layer (Adebayo et al. 2018): does a map show what was learned?
 
 A layer is randomised by shuffling the values of each of its tensors: what was learned is lost,
 while the distribution of the weights, and so the scale of what flows through the network, stays
@@ -140,7 +140,7 @@ def _tensors(module: nn.Module) -> list[Tensor]:
 
 
 def _shuffle(module: nn.Module, generator: torch.Generator) -> None:
-    channels = {}
+    channels: dict[int, Tensor] = {}
     for tensor in _tensors(module):
         if tensor.ndim == 1 and not any(p.ndim > 1 for p in module.parameters()):
             order = channels.setdefault(

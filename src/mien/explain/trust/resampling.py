@@ -64,7 +64,8 @@ def simultaneous(
     scale = np.where(error > 0, error, 1.0)
     worst = np.abs((_bootstrap_means(values, seed) - means) / scale).max(axis=1)
     half = np.quantile(worst, level) * error
-    return [Interval(float(m), float(m - h), float(m + h)) for m, h in zip(means, half, strict=True)]
+    ends = zip(means.tolist(), half.tolist(), strict=True)
+    return [Interval(m, m - h, m + h) for m, h in ends]
 
 
 def _bootstrap_means(values_NM: NDArray[np.float64], seed: int) -> NDArray[np.float64]:

@@ -36,4 +36,5 @@ def between_images(maps_NHW: NDArray[Any]) -> NDArray[np.float64]:
 def _centred_ranks(maps_NHW: NDArray[Any]) -> NDArray[np.float64]:
     flat = np.abs(np.asarray(maps_NHW)).reshape(len(maps_NHW), -1)
     ranks = np.asarray(stats.rankdata(flat, axis=1), dtype=np.float64)
-    return ranks - ranks.mean(axis=1, keepdims=True)
+    centred: NDArray[np.float64] = ranks - ranks.mean(axis=1, keepdims=True)
+    return centred
