@@ -22,6 +22,7 @@ from mien.app.commands import (
     label,
     report,
     train,
+    trust,
 )
 from mien.errors import MienError
 
@@ -37,7 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, train, evaluate, compare, report, audit, label, draw, architecture, check,
+    demo, train, evaluate, compare, report, trust, audit, label, draw, architecture, check,
 ):  # fmt: skip
     command.add_to(app)
 

@@ -127,7 +127,7 @@ def attribute(
     _check_images(images, targets, rivals, batch_size)
     with untouched(network), on_device(network, device):
         to_input = _inputs(network, as_input, device)
-        x = to_input(images[:1])
+        x = to_input(_lively(images[:64]))
         K = check_separate(network, x)
         _check_classes(targets, K)
         _check_classes(rivals, K)
@@ -152,6 +152,12 @@ def attribute(
         targets=_joined([part.targets for part in parts]),
         rivals=rivals, method=method, options=options, residual=residual, notes=notes,
     )  # fmt: skip
+
+
+def _lively(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """One picture to try the network on: the one of most contrast, since some are blank."""
+    best = int(images.reshape(len(images), -1).std(axis=1).argmax())
+    return images[best : best + 1]
 
 
 def _joined(parts: list[Tensor]) -> NDArray[Any]:

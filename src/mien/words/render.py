@@ -5,7 +5,7 @@ and the numbers by name, already written out:
 
 - an ``Interval`` is a rate, "31 % [20, 44]"; where its name ends in ``difference`` it is points,
   "13 points [8, 18]" (the word from the catalogue), in ``times`` a factor, "2.4 [2.2, 2.6]", in
-  ``loss`` a number, "0.92 [0.89, 0.95]";
+  ``loss`` or ``similarity`` a number, "0.92 [0.89, 0.95]";
 - a whole number has its thousands apart, a p-value reads "p = 0.03" or "p < 0.0001";
 - several classes are joined with the catalogue's ``or``.
 """
@@ -111,6 +111,6 @@ def number(interval: Interval, decimals: int = 2) -> str:
 def _interval(key: str, value: Interval, catalogue: Catalogue) -> str:
     if key.endswith("difference"):
         return points(value, catalogue["points"])
-    if key.endswith("loss"):
+    if key.endswith(("loss", "similarity")):
         return number(value)
     return times(value) if key.endswith("times") else percent(value)
