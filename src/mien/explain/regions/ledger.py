@@ -106,8 +106,9 @@ def _members(K: int) -> NDArray[np.bool_]:
     for label in (None, *range(K)):
         for which in WHICH:
             row = np.zeros((K, 2), dtype=np.bool_)
-            part = {"all": slice(None), "right": 0, "wrong": 1}[which]
-            row[slice(None) if label is None else label, part] = True
+            parts = {"all": [0, 1], "right": [0], "wrong": [1]}[which]
+            for k in range(K) if label is None else [label]:
+                row[k, parts] = True
             rows.append(row.ravel())
     return np.stack(rows)
 
@@ -132,14 +133,13 @@ def _cells(
                     "beyond": drawn.interval(row, beyond + r),
                     "joint_beyond": beyonds[row, r],
                 }
-            cells.append(
-                Cell(
-                    label=label, which=WHICH[row % len(WHICH)], region=region,
-                    n=int(drawn.n[row, times + r]), area=float(drawn.observed[row, area + r]),
-                    times=drawn.interval(row, times + r), joint=jointly[row, r],
-                    positive=drawn.interval(row, positive + r), **extra,
-                )  # fmt: skip
-            )
+            cell = Cell(
+                label=label, which=WHICH[row % len(WHICH)], region=region,
+                n=int(drawn.n[row, times + r]), area=float(drawn.observed[row, area + r]),
+                times=drawn.interval(row, times + r), joint=jointly[row, r],
+                positive=drawn.interval(row, positive + r), **extra,
+            )  # fmt: skip
+            cells.append(cell)
     return cells
 
 

@@ -13,8 +13,10 @@ same replicates, which gives intervals that hold jointly.
   Statistical Science 10:3, section 6.3 (joint intervals from the ranks of draws).
 """
 
+import itertools
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -76,7 +78,7 @@ def means(
         counts = _times_drawn(rng, len(rows), N)
         drawn[rows] = _ratio(counts, values[s], weight[s], ends, cells)
     observed = _ratio(np.ones((1, N)), values[0], weight[0], ends, cells)[0]
-    sizes = np.stack([weight[0, a:b].sum(axis=0) for a, b in zip(ends, ends[1:], strict=False)])
+    sizes = np.stack([weight[0, a:b].sum(axis=0) for a, b in itertools.pairwise(ends)])
     return Replicates(observed=observed, drawn=drawn, n=np.rint(cells @ sizes).astype(np.int64))
 
 
@@ -103,12 +105,9 @@ def joint(
     usable = (n_F >= 2) & ~np.isnan(columns_BF).all(axis=0)
     ends = np.full((len(n_F), 2), np.nan)
     if usable.any():
+        ranked = columns_BF[:, usable]
         # A replicate that lacks a mean (none of a small cell's images were drawn) is not extreme.
-        filled = np.where(np.isnan(columns_BF), np.nanmedian(columns_BF[:, usable]), columns_BF)
-        missing = np.isnan(columns_BF)
-        for f in np.flatnonzero(usable & missing.any(axis=0)):
-            filled[missing[:, f], f] = np.nanmedian(columns_BF[:, f])
-        ranked = filled[:, usable]
+        ranked = np.where(np.isnan(ranked), np.nanmedian(ranked, axis=0), ranked)
         rank = np.argsort(np.argsort(ranked, axis=0, kind="stable"), axis=0, kind="stable")
         extreme = np.sort(np.minimum(rank, B - 1 - rank).min(axis=1))
         k = int(extreme[math.floor((1 - level) * B)])
@@ -131,13 +130,14 @@ def _ratio(
     counts_bN: Floats, values_NM: Floats, weight_NM: Floats, ends: NDArray[np.int64], cells: Floats
 ) -> Floats:
     """Weighted means of every cell, b×C×M."""
-    spans = list(zip(ends, ends[1:], strict=False))
+    spans = list(itertools.pairwise(ends))
     total = np.stack([counts_bN[:, a:b] @ values_NM[a:b] for a, b in spans], axis=1)
     size = np.stack([counts_bN[:, a:b] @ weight_NM[a:b] for a, b in spans], axis=1)
     total, size = np.matmul(cells, total), np.matmul(cells, size)
     return np.asarray(np.divide(total, size, where=size > 0, out=np.full(size.shape, np.nan)))
 
 
+@lru_cache(maxsize=4096)
 def _tail(n: int, level: float) -> float:
     """The share of replicates beyond either end: Hesterberg's, from Student's t with n - 1."""
     from scipy import stats

@@ -96,10 +96,12 @@ class Ledger:
 
 
 def plain(interval: Interval | None) -> dict[str, float | None] | None:
+    """An interval for JSON; null where there is none, or no image tells."""
     if interval is None or math.isnan(interval.value):
         return None
     return {name: number(getattr(interval, name)) for name in ("value", "low", "high")}
 
 
 def number(value: float) -> float | None:
+    """A number for JSON, which has no nan."""
     return None if math.isnan(value) else round(value, 6)

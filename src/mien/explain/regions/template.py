@@ -20,7 +20,7 @@ REGIONS = ("brows", "eyes", "nose", "mouth", "cheeks", "rest")
 FEATURES = REGIONS[:4]  # what the masks of drawn faces have
 
 Masks = NDArray[np.bool_]
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating]
 
 # A cheek is an ellipse beside the nose, placed by the eyes' middles and the mouth's: ``down`` on
 # the way from the eyes' line to the mouth, ``out`` beyond the eye, its half axes ``across`` and
@@ -106,7 +106,7 @@ def from_masks(features_N4HW: Masks) -> Masks:
 
 
 def disjoint(shapes: Masks) -> Masks:
-    """…×5×H×W shapes (brows, eyes, nose, mouth, cheeks) without overlaps, and the rest after them."""
+    """…×5×H×W shapes (brows, eyes, nose, mouth, cheeks) without overlaps, then the rest."""
     brows, eyes, nose, mouth, cheeks = np.moveaxis(shapes, -3, 0)
     eyes = eyes & ~brows
     mouth = mouth & ~(brows | eyes)
