@@ -7,7 +7,9 @@ and the numbers by name, already written out:
   "13 points [8, 18]" (the word from the catalogue), in ``times`` a factor, "2.4 [2.2, 2.6]", in
   ``loss`` or ``similarity`` a number, "0.92 [0.89, 0.95]";
 - a whole number has its thousands apart, a p-value reads "p = 0.03" or "p < 0.0001";
-- several classes are joined with the catalogue's ``or``.
+- several classes are joined with the catalogue's ``or``;
+- a class in the role ``region`` or ``other-region`` is a region of the face, and several in the
+  role ``regions`` are joined with ``and``; their names are the catalogue's ``region-…``.
 """
 
 import math
@@ -26,9 +28,12 @@ def render(
     """One sentence; ``name`` gives a class's name in the catalogue's language."""
     fields: dict[str, str] = {"among": ""}
     for role, classes in finding.classes.items():
-        shown = [name(c) for c in ([classes] if isinstance(classes, str) else classes)]
+        several = [classes] if isinstance(classes, str) else classes
+        regions = role in ("region", "other-region", "regions")
+        shown = [catalogue.get(f"region-{c}", c) if regions else name(c) for c in several]
         head = catalogue["comma"].join(shown[:-1])
-        fields[role] = catalogue["or"].join([head, shown[-1]] if head else shown)
+        word = catalogue["and" if role == "regions" else "or"]
+        fields[role] = word.join([head, shown[-1]] if head else shown)
     for key, value in finding.values.items():
         if key == "among":
             fields[key] = catalogue[key].format(among=value)

@@ -1,0 +1,2 @@
+ENGLISH: dict[str, str] = {}
+CHINESE: dict[str, str] = {}
