@@ -4,7 +4,8 @@ N images, C channels, H W height and width, K classes. A map is float32 H×W wit
 brightening a pixel (gradients) or its presence (the others) speaks for the class, it is positive.
 """
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -188,11 +189,8 @@ def _explained(job: _Job, x: Tensor, aim: Aim) -> _Part:
         with torch.no_grad():
             aim = aim.resolved(run(job.network, x))
     logits = job.answers.logits
-    try:
+    with _failures_told(job.method):
         maps = job.method.run(job.network, x, aim, job.options).detach().float()
-    except RuntimeError as error:
-        said = (str(error).strip() or "no message").splitlines()[0]
-        raise NetworkError(f"{job.method.title} fails on this network: {said}") from error
     if not torch.isfinite(maps).all():
         raise NetworkError(
             f"{job.method.title} gives values that are not finite on this network, whose scores "
@@ -210,6 +208,16 @@ def _explained(job: _Job, x: Tensor, aim: Aim) -> _Part:
         whole = aim.score(logits) - aim.score(start)
     assert aim.targets is not None
     return _Part(maps=maps, logits=logits, targets=aim.targets, whole=whole)
+
+
+@contextlib.contextmanager
+def _failures_told(method: Method) -> Iterator[None]:
+    """A failure of torch's inside the network as one line."""
+    try:
+        yield
+    except RuntimeError as error:
+        said = (str(error).strip() or "no message").splitlines()[0]
+        raise NetworkError(f"{method.title} fails on this network: {said}") from error
 
 
 def _method(name: str) -> Method:
@@ -235,8 +243,9 @@ def _prepare(
         shown = f"pixel {pixel}" if isinstance(pixel, int) else "each picture's own mean grey"
         notes += (f"baseline: {shown}",)
     if "layer" in method.heeds:
-        options = choose_layer(network, x, options)
-        notes += layer_notes(network, x, options)
+        with _failures_told(method):
+            options = choose_layer(network, x, options)
+            notes += layer_notes(network, x, options)
     return options, notes
 
 
