@@ -147,7 +147,7 @@ def attribute(
     if chosen.complete:
         whole = _joined([part.whole for part in parts if part.whole is not None])
         residual = np.asarray(maps.sum(axis=(1, 2)) - whole, dtype=np.float32)
-        notes += (_completeness(residual, whole),)
+        notes += (completeness_note(residual, whole),)
     return Attributions(
         maps=maps, logits=_joined([part.logits for part in parts]),
         targets=_joined([part.targets for part in parts]),
@@ -287,7 +287,8 @@ def _classes(classes: NDArray[np.int64] | None, piece: slice, device: str) -> Te
     return torch.from_numpy(np.array(classes[piece], dtype=np.int64)).to(device)
 
 
-def _completeness(residual: NDArray[np.float32], whole: NDArray[np.float32]) -> str:
+def completeness_note(residual: NDArray[np.float32], whole: NDArray[np.float32]) -> str:
+    """How far maps' sums lie (``residual``) from what they promise (``whole``), both N."""
     share = np.abs(residual) / np.maximum(np.abs(whole), 1e-6)
     middle, most = np.percentile(share, (50, 95))
     return (

@@ -45,13 +45,13 @@ def shared_limit(maps: Iterable[NDArray[np.floating]], percentile: float = PERCE
 
 def scaled(maps: NDArray[np.floating], limit: float) -> NDArray[np.float32]:
     """Values −1..1 for display; values that are not finite become 0."""
-    return np.nan_to_num(np.clip(maps / limit, -1, 1)).astype(np.float32)
+    return np.asarray(np.nan_to_num(np.clip(maps / limit, -1, 1)), dtype=np.float32)
 
 
 def colours(values: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Values −1..1 of any shape as RGB 0..255, with a last axis of 3."""
     channels = [np.interp(values, STOPS[:, 0], STOPS[:, 1 + c]) for c in range(3)]
-    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
+    return np.asarray(np.rint(np.stack(channels, axis=-1)), dtype=np.uint8)
 
 
 def overlay(values: NDArray[np.floating], picture: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -64,7 +64,7 @@ def overlay(values: NDArray[np.floating], picture: NDArray[np.floating]) -> NDAr
     weight = COVER * np.abs(values)[..., None]
     # Full colours, not pale ones: the weight alone tells how large a value is.
     mixed = weight * colours(np.where(values < 0, -0.75, 0.75)) + (1 - weight) * under
-    return np.rint(np.clip(mixed, 0, 255)).astype(np.uint8)
+    return np.asarray(np.rint(np.clip(mixed, 0, 255)), dtype=np.uint8)
 
 
 def as_picture(pixels_CHW: NDArray[np.uint8]) -> NDArray[np.uint8]:
