@@ -1,155 +1,150 @@
-"""What an explanation is about: a network, and the labelled images of a split as it takes them."""
+"""What is to be explained: a network with its classes, and pictures as it takes them."""
 
-from collections.abc import Callable
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from mien.data import layout_synthetic
-from mien.data.synthetic import generate
-from mien.errors import DataError, OptionError, RunError
-from mien.explain.attribution import as_float
-from mien.explain.regions.template import Masks, from_masks, template
-from mien.jobs.evaluate import choose_split, split_name
-from mien.jobs.foreign import open_network
-from mien.jobs.prepare import DataOptions, read_source, with_validation
-from mien.jobs.start import held_out_by
-from mien.labels import class_of
-from mien.models.checkpoint import load_model
-from mien.theory.formulas import by
+from mien.errors import DataError, NetworkError, OptionError
+from mien.jobs.evaluate import as_trained, data_options, labels_for, run_folder
+from mien.jobs.foreign import Opened, open_network
+from mien.jobs.prepare import DataOptions, read_source
+from mien.labels import CLASSES, class_of
+from mien.models.checkpoint import Model, load_model
 from mien.types import ImageSet, Progress, silent
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Subject:
-    """images: uint8 N×C×H×W; labels: int64 N, 0..K-1; ids: N names; classes: K names.
+    """opened: the network. model: mien's own, else None. home: the run folder it lies in, if any.
 
-    as_input: makes the network's float input of uint8 pixels. source: what was read. split: its
-    name. notes: sentences to show.
+    checksum: hex SHA-256 of the model file, or of a stranger's weights. stem: for folders' names.
     """
 
-    network: nn.Module
-    as_input: Callable[[Tensor], Tensor]
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    ids: NDArray[np.str_]
-    classes: tuple[str, ...]
-    source: str
-    split: str
-    notes: tuple[str, ...] = ()
+    opened: Opened
+    model: Model | None
+    home: Path | None
+    checksum: str
+    stem: str
 
-    def __len__(self) -> int:
-        return len(self.labels)
+    @property
+    def side(self) -> int:
+        """Height and width of a picture."""
+        return self.opened.shape[1]
 
-    def take(self, index: NDArray[np.int64]) -> "Subject":
-        """The same cut down to the images at ``index``."""
-        return replace(
-            self, images=self.images[index], labels=self.labels[index], ids=self.ids[index]
-        )
+    @property
+    def colour(self) -> bool:
+        """Whether pictures have three channels."""
+        return self.opened.shape[0] == 3
 
 
-def subject(
-    model: str,
-    data: str,
-    *,
-    split: str = "validation",
-    limit: int = 0,
-    input_shape: str = "",
-    options: DataOptions | None = None,
-    seed: int = 0,
-    progress: Progress = silent,
-) -> Subject:
-    """Open a network and read the labelled images of a split for it.
-
-    limit: at most so many images, chosen at random; 0 for all. options: size and colour are
-    always the network's.
+def open_subject(name: str, input_shape: str = "") -> Subject:
+    """Open a run, a ``.safetensors`` file or FILE.py:FACTORY with its ``input_shape``.
 
     Raises:
-        MienError: the model or the data cannot be used, or do not fit each other.
+        MienError: it cannot be used, or takes no square pictures of 1 or 3 channels.
     """
-    opened, name = open_network(model, input_shape), split_name(split)
+    opened = open_network(name, input_shape)
     shape = opened.shape
     if len(shape) != 3 or shape[1] != shape[2] or shape[0] not in (1, 3):
-        raise DataError(f"pictures are 1 or 3 channels and square, the network takes {by(shape)}")
-    options = replace(options or DataOptions(), size=shape[1], colour=shape[0] == 3)
-    loaded = load_model(model) if opened.own else None
-    images = read_source(data, options, progress=progress)
-    notes = [*opened.notes, *images.notes]
-    seed_of = held_out_by(loaded, images) if loaded else None
-    if seed_of is not None:
-        images = with_validation(images, seed_of)
-        notes.append("validation is the tenth of training that the model did not train on")
-    labels = _labels(images, loaded.classes if loaded else images.classes)
-    chosen = choose_split(images, name)
-    chosen = chosen[labels[chosen] >= 0]
-    if len(chosen) == 0:
-        raise DataError(f"{data}: the {name} split has no labelled images; choose another --split")
-    if limit and limit < len(chosen):
-        chosen = np.sort(np.random.default_rng(seed).choice(chosen, size=limit, replace=False))
-        notes.append(f"{limit:,} images of the split, chosen at random")
-    return Subject(
-        network=opened.network,
-        as_input=as_float if opened.own else lambda pixels: pixels.float() / 255,
-        images=images.images[chosen], labels=labels[chosen], ids=images.ids[chosen].astype(np.str_),
-        classes=loaded.classes if loaded else images.classes, source=data, split=name,
-        notes=tuple(notes),
-    )  # fmt: skip
-
-
-def regions_of(shown: Subject) -> Masks:
-    """Where the regions lie: N×R×H×W the generator's own for drawn faces, else a template R×H×W."""
-    height, width = shown.images.shape[-2:]
-    if not shown.source.startswith(layout_synthetic.PREFIX):
-        return template(height, width)
-    asked = layout_synthetic.parse(shown.source)
-    drawn = generate(asked.count, seed=asked.seed, region=asked.region, size=height, masks=True)
-    index = np.array([int(name.removeprefix("face ")) for name in shown.ids])
-    assert drawn.masks is not None
-    return from_masks(drawn.masks[index])
-
-
-def explain_folder(model: str, out: Path | str | None = None) -> Path:
-    """Where results go: ``out``, else ``explain`` in the model's run, else beside where you are.
-
-    Raises:
-        RunError: it cannot be made.
-    """
-    path = Path(model)
-    homes = [folder for folder in (path, path.parent) if (folder / "run.json").is_file()]
-    stem = path.name.partition(":")[0].removesuffix(".py").removesuffix(".safetensors")
-    folder = Path(out) if out else homes[0] / "explain" if homes else Path(f"{stem}-explain")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(
-            f"{folder}: cannot be made ({error.strerror}); name another folder with --out"
-        ) from error
-    return folder
-
-
-def check_outputs(logits: NDArray[np.float32], classes: tuple[str, ...], model: str) -> None:
-    """Refuse a network whose outputs are not the data's classes.
-
-    Raises:
-        OptionError: another number of outputs.
-    """
-    if logits.ndim != 2 or logits.shape[1] != len(classes):
         raise OptionError(
-            f"{model}: gives outputs of shape {logits.shape[1:]}, the data have "
-            f"{len(classes)} classes; choose a network or --classes that fit"
+            f"{name}: takes {'×'.join(map(str, shape))}; pictures are square, of 1 or 3 channels"
         )
+    if not opened.own:
+        file, _, factory = name.rpartition(":")
+        return Subject(opened=opened, model=None, home=None, checksum=_digest(opened),
+                       stem=f"{Path(file).stem}-{factory}")  # fmt: skip
+    model, path = load_model(name), Path(name)
+    return Subject(opened=opened, model=model, home=run_folder(path), checksum=model.checksum,
+                   stem=path.resolve().stem)  # fmt: skip
 
 
-def _labels(images: ImageSet, known: tuple[str, ...]) -> NDArray[np.int64]:
-    """The images' labels as the model counts them; -1 for none and for classes it lacks."""
-    if images.classes == known:
-        return images.labels
-    meant = [class_of(name) or name for name in known]
-    table = [
-        meant.index(class_of(name) or name) if (class_of(name) or name) in meant else -1
-        for name in images.classes
-    ]
-    return np.array([*table, -1], dtype=np.int64)[images.labels]
+def read_for(
+    subject: Subject, source: str, options: DataOptions, progress: Progress = silent
+) -> tuple[ImageSet, tuple[str, ...]]:
+    """The pictures of ``source`` as the network takes them, their labels as the network's classes.
+
+    A tenth that the model held out of these very pictures is their validation split again.
+
+    Raises:
+        DataError: the source cannot be used, or has classes that the model does not know.
+    """
+    if subject.model is None:
+        options = replace(options, size=subject.side, colour=subject.colour)
+        images = read_source(source, options, progress=progress)
+        return images, images.notes
+    options = data_options(subject.model, options, subject.home, source)
+    images = read_source(source, options, progress=progress)
+    images, held = as_trained(images, subject.model)
+    labels = labels_for(subject.model, images)
+    return replace(images, labels=labels, classes=subject.model.classes), (*images.notes, *held)
+
+
+def class_names(subject: Subject, K: int, found: tuple[str, ...] | None = None) -> tuple[str, ...]:
+    """Names of the network's K outputs: the model's own; else the data's; else the seven, or 0…K-1.
+
+    Raises:
+        DataError: the data has another number of classes than a stranger's network.
+    """
+    if subject.model is not None:
+        return subject.model.classes
+    if found is not None:
+        if len(found) != K:
+            raise DataError(
+                f"the network gives {K} scores, the data has {len(found)} classes "
+                f"({', '.join(found)}); use --classes found, or data of the network's classes"
+            )
+        return found
+    return CLASSES if len(CLASSES) == K else tuple(map(str, range(K)))
+
+
+def class_index(name: str, classes: tuple[str, ...], option: str) -> int:
+    """Where ``name`` (a class, another name of it, or a number) stands among ``classes``.
+
+    Raises:
+        OptionError: it is none of them.
+    """
+    if name in classes:
+        return classes.index(name)
+    meant = class_of(name)
+    if meant is not None and meant in classes and not name.isdecimal():
+        return classes.index(meant)
+    if name.isdecimal() and int(name) < len(classes):
+        return int(name)
+    raise OptionError(f"{option} {name}: one of {', '.join(classes)}")
+
+
+def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Softmax of N×K logits in float64, without test-time flip or temperature."""
+    exact = logits.astype(np.float64)
+    raised = np.exp(exact - exact.max(axis=1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+
+
+def count_classes(subject: Subject, image_CHW: NDArray[np.uint8]) -> int:
+    """K, from one pass over one picture, made two.
+
+    Raises:
+        NetworkError: the network fails, or gives no N×K scores.
+    """
+    from mien.explain.ready import run
+    from mien.explain.untouched import untouched
+
+    pixels = torch.from_numpy(np.stack([image_CHW, image_CHW]))
+    with untouched(subject.opened.network), torch.no_grad():
+        try:
+            return run(subject.opened.network, subject.opened.as_input(pixels)).shape[1]
+        except NetworkError as error:
+            raise NetworkError(f"{subject.opened.name}: {error}") from error
+
+
+def _digest(opened: Opened) -> str:
+    found = hashlib.sha256(repr(opened.network).encode())
+    for name, value in opened.network.state_dict().items():
+        if isinstance(value, torch.Tensor):
+            found.update(name.encode())
+            found.update(value.detach().cpu().contiguous().view(-1).double().numpy().tobytes())
+    return found.hexdigest()

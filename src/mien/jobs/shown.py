@@ -1,0 +1,155 @@
+"""What an explanation is about: a network, and the labelled images of a split as it takes them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mien.data import layout_synthetic
+from mien.data.synthetic import generate
+from mien.errors import DataError, OptionError, RunError
+from mien.explain.attribution import as_float
+from mien.explain.regions.template import Masks, from_masks, template
+from mien.jobs.evaluate import choose_split, split_name
+from mien.jobs.foreign import open_network
+from mien.jobs.prepare import DataOptions, read_source, with_validation
+from mien.jobs.start import held_out_by
+from mien.labels import class_of
+from mien.models.checkpoint import load_model
+from mien.theory.formulas import by
+from mien.types import ImageSet, Progress, silent
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Subject:
+    """images: uint8 N×C×H×W; labels: int64 N, 0..K-1; ids: N names; classes: K names.
+
+    as_input: makes the network's float input of uint8 pixels. source: what was read. split: its
+    name. notes: sentences to show.
+    """
+
+    network: nn.Module
+    as_input: Callable[[Tensor], Tensor]
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    ids: NDArray[np.str_]
+    classes: tuple[str, ...]
+    source: str
+    split: str
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: NDArray[np.int64]) -> "Subject":
+        """The same cut down to the images at ``index``."""
+        return replace(
+            self, images=self.images[index], labels=self.labels[index], ids=self.ids[index]
+        )
+
+
+def subject(
+    model: str,
+    data: str,
+    *,
+    split: str = "validation",
+    limit: int = 0,
+    input_shape: str = "",
+    options: DataOptions | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Subject:
+    """Open a network and read the labelled images of a split for it.
+
+    limit: at most so many images, chosen at random; 0 for all. options: size and colour are
+    always the network's.
+
+    Raises:
+        MienError: the model or the data cannot be used, or do not fit each other.
+    """
+    opened, name = open_network(model, input_shape), split_name(split)
+    shape = opened.shape
+    if len(shape) != 3 or shape[1] != shape[2] or shape[0] not in (1, 3):
+        raise DataError(f"pictures are 1 or 3 channels and square, the network takes {by(shape)}")
+    options = replace(options or DataOptions(), size=shape[1], colour=shape[0] == 3)
+    loaded = load_model(model) if opened.own else None
+    images = read_source(data, options, progress=progress)
+    notes = [*opened.notes, *images.notes]
+    seed_of = held_out_by(loaded, images) if loaded else None
+    if seed_of is not None:
+        images = with_validation(images, seed_of)
+        notes.append("validation is the tenth of training that the model did not train on")
+    labels = _labels(images, loaded.classes if loaded else images.classes)
+    chosen = choose_split(images, name)
+    chosen = chosen[labels[chosen] >= 0]
+    if len(chosen) == 0:
+        raise DataError(f"{data}: the {name} split has no labelled images; choose another --split")
+    if limit and limit < len(chosen):
+        chosen = np.sort(np.random.default_rng(seed).choice(chosen, size=limit, replace=False))
+        notes.append(f"{limit:,} images of the split, chosen at random")
+    return Subject(
+        network=opened.network,
+        as_input=as_float if opened.own else lambda pixels: pixels.float() / 255,
+        images=images.images[chosen], labels=labels[chosen], ids=images.ids[chosen].astype(np.str_),
+        classes=loaded.classes if loaded else images.classes, source=data, split=name,
+        notes=tuple(notes),
+    )  # fmt: skip
+
+
+def regions_of(shown: Subject) -> Masks:
+    """Where the regions lie: N×R×H×W the generator's own for drawn faces, else a template R×H×W."""
+    height, width = shown.images.shape[-2:]
+    if not shown.source.startswith(layout_synthetic.PREFIX):
+        return template(height, width)
+    asked = layout_synthetic.parse(shown.source)
+    drawn = generate(asked.count, seed=asked.seed, region=asked.region, size=height, masks=True)
+    index = np.array([int(name.removeprefix("face ")) for name in shown.ids])
+    assert drawn.masks is not None
+    return from_masks(drawn.masks[index])
+
+
+def explain_folder(model: str, out: Path | str | None = None) -> Path:
+    """Where results go: ``out``, else ``explain`` in the model's run, else beside where you are.
+
+    Raises:
+        RunError: it cannot be made.
+    """
+    path = Path(model)
+    homes = [folder for folder in (path, path.parent) if (folder / "run.json").is_file()]
+    stem = path.name.partition(":")[0].removesuffix(".py").removesuffix(".safetensors")
+    folder = Path(out) if out else homes[0] / "explain" if homes else Path(f"{stem}-explain")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"{folder}: cannot be made ({error.strerror}); name another folder with --out"
+        ) from error
+    return folder
+
+
+def check_outputs(logits: NDArray[np.float32], classes: tuple[str, ...], model: str) -> None:
+    """Refuse a network whose outputs are not the data's classes.
+
+    Raises:
+        OptionError: another number of outputs.
+    """
+    if logits.ndim != 2 or logits.shape[1] != len(classes):
+        raise OptionError(
+            f"{model}: gives outputs of shape {logits.shape[1:]}, the data have "
+            f"{len(classes)} classes; choose a network or --classes that fit"
+        )
+
+
+def _labels(images: ImageSet, known: tuple[str, ...]) -> NDArray[np.int64]:
+    """The images' labels as the model counts them; -1 for none and for classes it lacks."""
+    if images.classes == known:
+        return images.labels
+    meant = [class_of(name) or name for name in known]
+    table = [
+        meant.index(class_of(name) or name) if (class_of(name) or name) in meant else -1
+        for name in images.classes
+    ]
+    return np.array([*table, -1], dtype=np.int64)[images.labels]
