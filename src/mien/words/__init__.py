@@ -9,14 +9,14 @@ from collections.abc import Callable
 from mien.errors import OptionError
 from mien.labels import display_name
 from mien.types import Finding
-from mien.words import evaluation
+from mien.words import evaluation, filters
 from mien.words.render import Catalogue, p_value, percent, points, render, times
 
 __all__ = ["CATALOGUES", "LANGUAGES", "catalogue", "p_value", "percent", "points", "say",
            "times"]  # fmt: skip
 
 LANGUAGES = ("en", "zh-Hant")
-_SUBJECTS = (evaluation,)
+_SUBJECTS = (evaluation, filters)
 
 CATALOGUES: dict[str, Catalogue] = {
     "en": {kind: text for subject in _SUBJECTS for kind, text in subject.ENGLISH.items()},
