@@ -19,6 +19,7 @@ from mien.app.commands import (
     demo,
     draw,
     evaluate,
+    filters,
     label,
     report,
     train,
@@ -38,7 +39,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, train, evaluate, compare, report, trust, audit, label, draw, architecture, check,
+    demo, train, evaluate, compare, report, filters, trust, audit, label, draw, architecture, check,
 ):  # fmt: skip
     command.add_to(app)
 

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from mien.errors import OptionError
 from mien.labels import display_name
 from mien.types import Finding
-from mien.words import calibration, card, evaluation, figures, fit, pairs, regions, report, trust
+from mien.words import calibration, card, evaluation, figures, filters, fit, pairs, regions, report, trust
 from mien.words.render import Catalogue, number, p_value, percent, points, render, times
 
 __all__ = ["CATALOGUES", "LANGUAGES", "catalogue", "number", "p_value", "percent", "points", "say",
            "times"]  # fmt: skip
 
 LANGUAGES = ("en", "zh-Hant")
-_SUBJECTS = (evaluation, calibration, fit, figures, report, card, trust, pairs, regions)
+_SUBJECTS = (evaluation, calibration, fit, figures, report, card, trust, pairs, regions, filters)
 
 CATALOGUES: dict[str, Catalogue] = {
     "en": {kind: text for subject in _SUBJECTS for kind, text in subject.ENGLISH.items()},
