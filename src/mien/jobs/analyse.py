@@ -23,6 +23,10 @@ from mien.runs import Run, read_json, write_json
 from mien.types import ImageSet, Outputs, Progress, silent
 
 BUDGET = 180.0
+# One pass an image, and only so many images, so that all fits into the budget; the verbs
+# themselves take the whole split.
+METHOD = "gradient_x_input"
+_EXPLAINED, _HIDDEN, _FIRED, _TRUSTED = 2000, 300, 500, 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +99,12 @@ class _Work:
         path = self.run.path / file
         path.parent.mkdir(exist_ok=True)
         write_json(path, {"model_checksum": self.checksum, **data})
+
+    def stamp(self, file: str) -> None:
+        """Say in a file of another job which model it is of, where it does not."""
+        data = read_json(self.run.path / file)
+        if "model_checksum" not in data:
+            self.write(file, data)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,6 +257,40 @@ def _drawn(work: _Work) -> None:
     drawn(work.run)
 
 
+def _saliency(work: _Work) -> None:
+    from mien.jobs.explain import ExplainOptions, explain_data
+
+    explain_data(work.model, work.source,
+                 ExplainOptions(method=METHOD, limit=_EXPLAINED, data=work.options, device="cpu"),
+                 out=work.run.path / "explain", progress=work.progress)  # fmt: skip
+
+
+def _regions(work: _Work) -> None:
+    from mien.jobs.ledger import LedgerOptions, ledger_of
+
+    ledger_of(work.model, work.source, LedgerOptions(method=METHOD, limit=_HIDDEN, data=work.options),
+              out=work.run.path / "explain", progress=work.progress)  # fmt: skip
+    work.stamp("explain/regions.json")
+
+
+def _filters(work: _Work) -> None:
+    from mien.jobs.filter_source import FilterOptions
+    from mien.jobs.filters import filters
+
+    filters(work.model, work.source, FilterOptions(limit=_FIRED, filters="12",
+            data=work.options), out=work.run.path / "explain", progress=work.progress)  # fmt: skip
+    work.stamp("explain/filters.json")
+
+
+def _trust(work: _Work) -> None:
+    from mien.jobs.trust import TrustOptions, trust
+
+    trust(work.model, work.source,
+          TrustOptions(methods=(METHOD,), images=_TRUSTED, quick=True, data=work.options),
+          out=work.run.path / "explain", progress=work.progress)  # fmt: skip
+    work.stamp("explain/trust.json")
+
+
 KINDS: tuple[_Kind, ...] = (
     _Kind(name="architecture", file="theory/architecture.json", seconds=1, make=_architecture,
           verb="mien architecture RUN --out RUN/theory"),
@@ -256,6 +300,14 @@ KINDS: tuple[_Kind, ...] = (
           verb="mien audit DATA --json > RUN/audit.json"),
     _Kind(name="check", file="theory/check.json", seconds=6, make=_check,
           verb="mien check RUN --data DATA --json > RUN/theory/check.json"),
+    _Kind(name="saliency", file="explain/saliency.json", seconds=10, make=_saliency,
+          verb="mien explain RUN DATA --per-class"),
     _Kind(name="drawn", file="explain/drawn.json", seconds=1, make=_drawn,
           verb="mien report RUN --analyse"),
+    _Kind(name="regions", file="explain/regions.json", seconds=20, make=_regions,
+          verb="mien explain RUN DATA --regions"),
+    _Kind(name="filters", file="explain/filters.json", seconds=25, make=_filters,
+          verb="mien filters RUN DATA"),
+    _Kind(name="trust", file="explain/trust.json", seconds=30, make=_trust,
+          verb="mien trust RUN DATA"),
 )  # fmt: skip

@@ -21,7 +21,7 @@ _DEFAULT = "gradient_x_input"
 
 
 def drawn(run: Run, *, method: str = "") -> None:
-    """Write ``explain/drawn.json`` and ``.npz`` (images uint8, maps float16) into the run folder.
+    """Write ``explain/drawn.json`` and ``.npz`` (images uint8, maps float16 to be multiplied by ``scale``) into the run folder.
 
     method: by default that of the run's own maps.
 
@@ -51,7 +51,9 @@ def drawn(run: Run, *, method: str = "") -> None:
     folder = run.path / "explain"
     folder.mkdir(exist_ok=True)
     content = io.BytesIO()
-    np.savez_compressed(content, images=images, maps=found.maps.astype(np.float16))
+    scale = np.float32(max(float(np.abs(found.maps).max()), 1e-30))
+    np.savez_compressed(content, images=images, maps=(found.maps / scale).astype(np.float16),
+                        scale=scale)  # fmt: skip
     write_atomic(folder / "drawn.npz", content.getvalue())
     write_json(folder / "drawn.json", {
         "method": method, "title": METHODS[method].title, "seed": _SEED,

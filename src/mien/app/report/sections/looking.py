@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 
 from mien.app.report.context import Context, Table
-from mien.app.report.pixels import common_scale, grey, heat, overlay, pattern, picture
+from mien.app.report.pixels import heat, over, pattern, picture
+from mien.explain.display import as_picture, shared_limit
 from mien.types import Interval
 
 EACH = 3  # examples of a class, right and wrong
 PATCHES = 6
 FILTERS = 16
+FEWEST = 5  # images in a mean map that is worth a look
 
 
 def saliency(c: Context) -> dict[str, Any]:
@@ -41,20 +43,20 @@ def saliency(c: Context) -> dict[str, Any]:
 def _class_maps(c: Context, data: dict[str, Any]) -> list[dict[str, Any]]:
     """Of each class the mean face, and the mean maps of its right and its wrong images over it."""
     t, arrays = c.t, c.g.arrays["saliency"]
-    means, right, wrong = (arrays[k] for k in ("mean_faces", "class_maps_right",
-                                               "class_maps_wrong"))  # fmt: skip
-    counts = data["counts"]
-    scale = common_scale([m for m in (*right, *wrong) if np.isfinite(m).all()])
+    means, right, wrong = (arrays[k] for k in ("mean_faces", "class_sizes_right",
+                                               "class_sizes_wrong"))  # fmt: skip
+    counts, limit = data["counts"], shared_limit([right, wrong])
     rows = []
     for k, label in enumerate(data["classes"]):
         name, panels = t.name(label), []
         for maps, key in ((right, "right"), (wrong, "wrong")):
             n = int(counts[key][k])
-            shown = n > 0 and bool(np.isfinite(maps[k]).all())
+            shown = n >= FEWEST and bool(np.isfinite(maps[k]).all())
             alt = t(f"map-{key}", name=name, n=f"{n:,}")
             panels.append({"n": n, "alt": alt, "kind": t(key),
-                           "src": overlay(means[k], maps[k], scale) if shown else ""})  # fmt: skip
-        face = picture(np.clip(means[k], 0, 255).astype(np.uint8)[None])
+                           "src": over(means[k], maps[k], limit) if shown else ""})  # fmt: skip
+        there = bool(np.isfinite(means[k]).all())
+        face = picture(np.clip(means[k], 0, 255).astype(np.uint8)[None]) if there else ""
         rows.append({"name": name, "face": face, "alt": t("mean-face", name=name),
                      "panels": panels})  # fmt: skip
     return rows
@@ -62,25 +64,31 @@ def _class_maps(c: Context, data: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _examples(c: Context, data: dict[str, Any]) -> list[dict[str, Any]]:
     """Single images with their maps: over themselves where they may be shown, else none."""
-    t, maps = c.t, c.g.arrays["saliency"]["maps"]
     if c.g.pictures is None:
         return []
-    scale = common_scale(list(maps))
+    t, arrays = c.t, c.g.arrays["saliency"]
+    maps = arrays["maps"].astype(np.float32) * arrays.get("scale", np.float32(1))
+    limit = shared_limit(maps)
     rows = []
-    for label in data["classes"]:
+    for label in range(len(data["classes"])):
         chosen: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
         for n, one in enumerate(data["examples"]):
             kept = chosen[bool(one["right"])]
             image = c.g.pictures.get(one["id"]) if one["label"] == label else None
             if image is None or len(kept) >= EACH:
                 continue
-            kept.append(_example(c, one, image, maps[n], scale))
-        rows.append({"name": t.name(label), "right": chosen[True], "wrong": chosen[False]})
+            kept.append(_example(c, named(one, data["classes"]), image, maps[n], limit))
+        rows.append({"name": t.name(data["classes"][label]), "right": chosen[True], "wrong": chosen[False]})
     return rows
 
 
+def named(one: dict[str, Any], classes: list[str]) -> dict[str, Any]:
+    """An example with the names of its classes in place of their numbers."""
+    return {**one, "label": classes[one["label"]], "predicted": classes[one["predicted"]]}
+
+
 def _example(
-    c: Context, one: dict[str, Any], image: Any, values: Any, scale: float
+    c: Context, one: dict[str, Any], image: Any, values: Any, limit: float
 ) -> dict[str, Any]:
     t = c.t
     sure = max(one["probabilities"])
@@ -91,8 +99,8 @@ def _example(
         "alt": said,
         "caption": f"{t.name(one['predicted'])} {100 * sure:.0f} %",
         "image": picture(image),
-        "map": heat(values, scale),
-        "overlay": overlay(grey(image), values, scale),
+        "map": heat(values, limit),
+        "overlay": over(as_picture(image), values, limit),
     }
 
 
@@ -101,10 +109,11 @@ def _drawn(c: Context) -> list[dict[str, Any]]:
     if c.g.pictures is not None or c.lacks("drawn") or "drawn" not in c.g.arrays:
         return []
     t, data, arrays = c.t, c.g.found["drawn"], c.g.arrays["drawn"]
-    scale = common_scale(list(arrays["maps"]))
+    maps = arrays["maps"].astype(np.float32) * arrays["scale"]
+    limit = shared_limit(maps)
     return [
         {"name": t.name(one["label"]),
-         **_example(c, one, arrays["images"][n], arrays["maps"][n], scale)}
+         **_example(c, one, arrays["images"][n], maps[n], limit)}
         for n, one in enumerate(data["examples"])
     ]  # fmt: skip
 
