@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.explain.regions.findings import FEWEST, PLURAL
+from mien.explain.regions.findings import FEWEST, PLURAL, TOLD
 from mien.explain.regions.resample import REPLICATES, joint, means
 from mien.explain.regions.shares import shares
 from mien.explain.regions.table import number, plain
@@ -213,15 +213,19 @@ def describe_pair(pair: Pair) -> list[Finding]:
     if pair.n < FEWEST:
         return [Finding(kind="pair-few", classes=roles, values={"n": pair.n})]
     found = []
-    for one in sorted(pair.regions, key=lambda one: -one.times.value):
-        if one.n >= FEWEST and one.joint_times.low > 1:
-            values: dict[str, Value] = {"times": one.joint_times, "n": one.n}
-            found.append(_of("pair-region", roles, one.region, values))
+    # A shape as large as the rest covers the face wherever it is moved: no control for it.
+    parts = [one for one in pair.regions if one.n >= FEWEST and one.region != "rest"]
+    above = [one for one in parts if one.joint_times.low > 1]
+    for one in sorted(above, key=lambda one: -one.times.value)[:TOLD]:
+        values: dict[str, Value] = {"times": one.joint_times, "n": one.n}
+        found.append(_of("pair-region", roles, one.region, values))
     hidden = []
-    for one in sorted(pair.regions, key=lambda one: -abs(one.joint_beyond.value)):
+    for one in sorted(parts, key=lambda one: -abs(one.joint_beyond.value)):
         beyond = one.joint_beyond
-        if one.n >= FEWEST and (beyond.low > 0 or beyond.high < 0):
-            kind = "pair-misleads" if beyond.low > 0 else "pair-helps"
+        # Anything hidden makes a confident mistake less confident; beyond that, and in itself.
+        misleads = beyond.low > 0 and one.hiding.low > 0
+        if misleads or (beyond.high < 0 and one.hiding.high < 0):
+            kind = "pair-misleads" if misleads else "pair-helps"
             values = {
                 "difference": beyond, "hidden_difference": one.hiding,
                 "random_difference": one.elsewhere, "n": one.n,

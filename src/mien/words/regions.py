@@ -38,8 +38,8 @@ _CELLS_EN = {
     ),
     "map-alone": (
         "map and hiding disagree on {region}: it holds {times} times its share of the "
-        "attribution, but hiding it costs hardly more than hiding as much at a random place: beyond "
-        "that it changes the probability by {difference}."
+        "attribution, but hiding it costs hardly more than hiding as much at a random place: "
+        "beyond that it changes the probability by {difference}."
     ),
     "hiding-alone": (
         "map and hiding disagree on {region}: it holds only {times} times its share of the "
@@ -139,7 +139,8 @@ _CELLS_ZH = {
     ),
     "map-alone": (
         "歸因圖與遮擋對{region}的結論不一致：{region}所占的歸因是其面積占比的 {times} 倍，"
-        "但與在隨機位置遮住同樣大小的範圍相比，遮住{region}的代價幾乎沒有更大，機率只多改變 {difference}。"
+        "但與在隨機位置遮住同樣大小的範圍相比，遮住{region}的代價幾乎沒有更大，"
+        "機率多改變 {difference}。"
     ),
     "hiding-alone": (
         "歸因圖與遮擋對{region}的結論不一致：{region}所占的歸因只有其面積占比的 {times} 倍，"

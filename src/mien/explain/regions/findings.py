@@ -38,16 +38,16 @@ def map_says(cell: Cell) -> Sign:
 
 
 def hiding_says(cell: Cell) -> Sign | None:
-    """1 where hiding it lowers the probability more than hiding as much anywhere, -1 where it does
-    so by less than ``SMALL``, 0 where open; None where nothing was hidden.
+    """1 where hiding it lowers the probability, and more than hiding as much anywhere; -1 where it
+    does so by less than ``SMALL``, 0 where open; None where nothing was hidden.
     """
-    beyond = cell.joint_beyond
-    if beyond is None:
+    beyond, hidden = cell.joint_beyond, cell.occlusion
+    if beyond is None or hidden is None:
         return None
-    if beyond.high < 0:
-        # Surely something, but surely no more than a trifle, is no evidence of looking either.
-        return 1 if beyond.low < -SMALL else -1
-    return -1 if beyond.low > -SMALL else 0
+    # Surely something, but surely no more than a trifle, is no evidence of looking either.
+    if beyond.low > -SMALL:
+        return -1
+    return 1 if beyond.high < 0 and hidden.high < 0 else 0
 
 
 def answer(cell: Cell) -> Answer:
@@ -147,7 +147,7 @@ def _hidden(cells: list[Cell]) -> list[Finding]:
     """
     known = [cell for cell in cells if cell.joint_beyond is not None and cell.n >= FEWEST]
     known.sort(key=lambda cell: cell.joint_beyond.value if cell.joint_beyond else 0.0)
-    lowers = [cell for cell in known if cell.joint_beyond and cell.joint_beyond.high < 0]
+    lowers = [cell for cell in known if hiding_says(cell) == 1]
     spares = [cell for cell in known if cell.joint_beyond and cell.joint_beyond.low > 0]
     overall = cells[0].label == EVERY
     found = [_hiding("hiding-lowers", cell) for cell in (lowers if overall else lowers[:1])]
@@ -162,12 +162,12 @@ def _hidden(cells: list[Cell]) -> list[Finding]:
 
 
 def _hiding(kind: str, cell: Cell) -> Finding:
-    assert cell.joint_beyond and cell.occlusion and cell.elsewhere
-    values: dict[str, Value] = {
-        "difference": cell.joint_beyond, "hidden_difference": cell.occlusion,
+    measured = {
+        "difference": cell.joint_beyond,
+        "hidden_difference": cell.occlusion,
         "random_difference": cell.elsewhere,
-    }  # fmt: skip
-    return _of(kind, cell, values)
+    }
+    return _of(kind, cell, {key: value for key, value in measured.items() if value is not None})
 
 
 def _right_and_wrong(table: Ledger) -> list[Finding]:

@@ -72,7 +72,8 @@ def ledger(
     table = Ledger(
         method=method, split=split, n=len(maps), source="masks" if own else "template",
         shift=shift, regions=tuple(names), classes=tuple(classes), cells=tuple(cells),
-        together=every, apart=_apart(drawn, classes, names), ahead=_ahead(drawn, names, hidden=occlusion is not None),
+        together=every, apart=_apart(drawn, classes, names),
+        ahead=_ahead(drawn, names, hidden=occlusion is not None),
         blank=int(np.isnan(found.absolute[0, :, 0]).sum()), notes=tuple(notes),
     )  # fmt: skip
     return replace(table, findings=tuple(describe(table)))

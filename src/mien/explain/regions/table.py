@@ -53,11 +53,12 @@ class Ledger:
     """cells: for each class, ``*`` first, each of ``WHICH`` and each region, in this order.
 
     together: the share 0..1 of the attribution that falls on eyes and mouth together, over all
-    images. apart: for each region and class, times among right less times among wrong
-    predictions, in joint intervals. ahead: by how much mouth and eyes are ahead of another part of the
-    face over all images, in ``times`` or in what hiding does (``beyond``, sign turned), by (measure,
-    mouth or eyes, other part), in joint intervals. shift: pixels; 0 for masks. blank: images left out because
-    their map is 0 everywhere. method, split: what was explained. notes: sentences to show.
+    images. apart: for each class and region, times among right less times among wrong
+    predictions, in joint intervals. ahead: by how much mouth or eyes are ahead of another part of
+    the face over all images, in ``times`` or in what hiding does (``beyond``, sign turned), by
+    (measure, mouth or eyes, other part), in joint intervals. shift: pixels; 0 for masks. blank:
+    images left out because their map is 0 everywhere. method, split: what was explained. notes:
+    sentences to show.
     """
 
     method: str
