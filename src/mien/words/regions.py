@@ -38,8 +38,8 @@ _CELLS_EN = {
     ),
     "map-alone": (
         "map and hiding disagree on {region}: it holds {times} times its share of the "
-        "attribution, but beyond what hiding as much at a random place does, hiding it changes the "
-        "probability by only {difference}."
+        "attribution, but hiding it costs hardly more than hiding as much at a random place: "
+        "beyond that it changes the probability by {difference}."
     ),
     "hiding-alone": (
         "map and hiding disagree on {region}: it holds only {times} times its share of the "
@@ -69,6 +69,10 @@ _PLURAL_EN = (
 
 _HEADS_EN = {
     "looks-yes": "“The model looks at mouth and eyes” holds on these {n} images: ",
+    "looks-among": (
+        "“The model looks at mouth and eyes” holds in part on these {n} images, for it looks at "
+        "{regions} as well: "
+    ),
     "looks-part-no": (
         "“The model looks at mouth and eyes” holds in part on these {n} images, of {region} but "
         "not of {other-region}: "
@@ -101,7 +105,16 @@ ENGLISH = {
     **_forms(_CELLS_EN, ("For {truth}, ", "Over all {n} images, "), _PLURAL_EN),
     **{kind: head + _MAP_EN + _HIDING_EN for kind, head in _HEADS_EN.items()},
     **{f"{kind}-by-map": head + _MAP_EN + "." for kind, head in _HEADS_EN.items()},
-    "looks-also": "But not at them alone: the same is true of {regions}.",
+    "map-first": "By the map, mouth and eyes each come before {regions}.",
+    "hiding-first": "By hiding, mouth and eyes each come before {regions}.",
+    "map-not-first": (
+        "The map puts {region} before {other-region}: {first_times} against {second_times} "
+        "times the share of the area."
+    ),
+    "hiding-not-first": (
+        "Hiding puts {region} before {other-region}: beyond what hiding as much at a random "
+        "place does, the probability changes by {first_difference} against {second_difference}."
+    ),
     "few-maps": "The {n} images of {truth} are too few to say which regions stand out.",
     "and": " and ",
     "region-brows": "the brows",
@@ -126,7 +139,8 @@ _CELLS_ZH = {
     ),
     "map-alone": (
         "歸因圖與遮擋對{region}的結論不一致：{region}所占的歸因是其面積占比的 {times} 倍，"
-        "但與在隨機位置遮住同樣大小的範圍相比，遮住{region}只使機率多改變 {difference}。"
+        "但與在隨機位置遮住同樣大小的範圍相比，遮住{region}的代價幾乎沒有更大，"
+        "機率多改變 {difference}。"
     ),
     "hiding-alone": (
         "歸因圖與遮擋對{region}的結論不一致：{region}所占的歸因只有其面積占比的 {times} 倍，"
@@ -143,6 +157,7 @@ _CELLS_ZH = {
 }
 _HEADS_ZH = {
     "looks-yes": "「模型看的是嘴和眼睛」在這 {n} 張影像上成立：",
+    "looks-among": ("「模型看的是嘴和眼睛」在這 {n} 張影像上部分成立，因為它也看{regions}："),
     "looks-part-no": (
         "「模型看的是嘴和眼睛」在這 {n} 張影像上部分成立，對{region}成立，對{other-region}不成立："
     ),
@@ -171,7 +186,16 @@ CHINESE = {
     **_forms(_CELLS_ZH, ("對於{truth}，", "就全部 {n} 張影像而言，"), ()),
     **{kind: head + _MAP_ZH + _HIDING_ZH for kind, head in _HEADS_ZH.items()},
     **{f"{kind}-by-map": head + _MAP_ZH + "。" for kind, head in _HEADS_ZH.items()},
-    "looks-also": "但不只看這兩處：{regions}也是如此。",
+    "map-first": "依歸因圖，嘴和眼睛都排在{regions}之前。",
+    "hiding-first": "依遮擋結果，嘴和眼睛都排在{regions}之前。",
+    "map-not-first": (
+        "依歸因圖，{region}排在{other-region}之前：分別是面積占比的 {first_times} 倍與 "
+        "{second_times} 倍。"
+    ),
+    "hiding-not-first": (
+        "依遮擋結果，{region}排在{other-region}之前：與在隨機位置遮住同樣大小的範圍相比，"
+        "機率分別多改變 {first_difference} 與 {second_difference}。"
+    ),
     "few-maps": "{truth}只有 {n} 張影像，不足以說明哪些區域突出。",
     "and": "和",
     "region-brows": "眉毛",

@@ -90,11 +90,11 @@ def _scaled(interval: Interval) -> tuple[str, str, str]:
 
 
 def times(interval: Interval) -> str:
-    """A factor with its interval: ``2.4 [2.2, 2.6]``; two significant digits, or more near 1."""
+    """A factor with its interval: ``2.4 [2.2, 2.6]``; more decimals near 1 or in a narrow one."""
     if math.isnan(interval.value):
         return "undefined"
     numbers = (interval.value, interval.low, interval.high)
-    decimals = 1
+    decimals = 1 if numbers[2] - numbers[1] >= 0.2 else 2
     # A factor's message is on which side of 1 it lies, so rounding must not move an end onto 1.
     while decimals < 4 and any(round(x, decimals) in (0, 1) and x not in (0, 1) for x in numbers):
         decimals += 1

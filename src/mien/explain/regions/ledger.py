@@ -73,6 +73,7 @@ def ledger(
         method=method, split=split, n=len(maps), source="masks" if own else "template",
         shift=shift, regions=tuple(names), classes=tuple(classes), cells=tuple(cells),
         together=every, apart=_apart(drawn, classes, names),
+        ahead=_ahead(drawn, names, hidden=occlusion is not None),
         blank=int(np.isnan(found.absolute[0, :, 0]).sum()), notes=tuple(notes),
     )  # fmt: skip
     return replace(table, findings=tuple(describe(table)))
@@ -169,6 +170,34 @@ def _apart(
     intervals = joint(gap.reshape(len(gap), -1), seen.ravel(), fewer.ravel())
     keys = [(label, region) for label in (EVERY, *classes) for region in names]
     return dict(zip(keys, intervals, strict=True))
+
+
+def _ahead(
+    drawn: Replicates, names: Sequence[str], *, hidden: bool
+) -> dict[tuple[str, str, str], Interval]:
+    """Eyes and mouth each less every other part of the face, over all images; a family a measure.
+
+    Of what hiding does the sign is turned, so that above 0 is ahead in both.
+    """
+    R = len(names)
+    found = {}
+    for what, first, sign in (("times", 0, 1), ("beyond", 5 * R + 1, -1)):
+        pairs = [
+            (mine, other)
+            for mine in ("mouth", "eyes")
+            for other in names
+            if mine in names and other not in ("mouth", "eyes", "rest")
+        ]
+        if not pairs or (what == "beyond" and not hidden):
+            continue
+        a = [first + names.index(mine) for mine, _ in pairs]
+        b = [first + names.index(other) for _, other in pairs]
+        gap = sign * (drawn.drawn[:, 0, a] - drawn.drawn[:, 0, b])
+        seen = sign * (drawn.observed[0, a] - drawn.observed[0, b])
+        intervals = joint(gap, seen, np.minimum(drawn.n[0, a], drawn.n[0, b]))
+        for (mine, other), interval in zip(pairs, intervals, strict=True):
+            found[what, mine, other] = interval
+    return found
 
 
 def _check(

@@ -1,7 +1,7 @@
 """The table of the ledger: its cells and what they hold, as dataclasses and as JSON."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mien.explain.regions.resample import LEVEL
@@ -53,9 +53,12 @@ class Ledger:
     """cells: for each class, ``*`` first, each of ``WHICH`` and each region, in this order.
 
     together: the share 0..1 of the attribution that falls on eyes and mouth together, over all
-    images. apart: for each region and class, times among right less times among wrong
-    predictions, in joint intervals. shift: pixels; 0 for masks. blank: images left out because
-    their map is 0 everywhere. method, split: what was explained. notes: sentences to show.
+    images. apart: for each class and region, times among right less times among wrong
+    predictions, in joint intervals. ahead: by how much mouth or eyes are ahead of another part of
+    the face over all images, in ``times`` or in what hiding does (``beyond``, sign turned), by
+    (measure, mouth or eyes, other part), in joint intervals. shift: pixels; 0 for masks. blank:
+    images left out because their map is 0 everywhere. method, split: what was explained. notes:
+    sentences to show.
     """
 
     method: str
@@ -68,6 +71,7 @@ class Ledger:
     cells: tuple[Cell, ...]
     together: Interval
     apart: dict[tuple[str, str], Interval]
+    ahead: dict[tuple[str, str, str], Interval] = field(default_factory=dict)
     blank: int = 0
     level: float = LEVEL
     findings: tuple[Finding, ...] = ()
@@ -89,6 +93,10 @@ class Ledger:
             "right_less_wrong": [
                 {"class": label, "region": region, "times": plain(interval)}
                 for (label, region), interval in self.apart.items()
+            ],
+            "ahead": [
+                {"by": what, "region": mine, "of": other, "difference": plain(interval)}
+                for (what, mine, other), interval in self.ahead.items()
             ],
             "findings": [finding.to_json() for finding in self.findings],
             "notes": list(self.notes),

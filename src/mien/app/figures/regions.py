@@ -1,0 +1,216 @@
+"""The face-region ledger as figures: dots with intervals, and the template over the mean face."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from mien.app.figures import style
+from mien.explain.regions.table import EVERY, Cell, Ledger
+from mien.explain.regions.template import REGIONS, template
+from mien.types import Interval
+
+ROW, PANEL = 0.2, 1.62  # inches: of a region's row, of a panel's width
+_COLORS = dict(zip(REGIONS, (style.ORANGE, style.BLUE, style.GREEN, style.VERMILLION,
+                             style.PURPLE, style.SOFT), strict=True))  # fmt: skip
+_WHICH = {"right": (style.BLUE, "o", -0.17), "wrong": (style.VERMILLION, "D", 0.17)}
+
+
+def draw_ledger(table: Ledger, path_stem: Path, *, title: str = "") -> tuple[Path, Path]:
+    """Write ``<stem>.svg`` and ``<stem>.png``; returns their paths.
+
+    One panel for all images and each class, a row a region. Above: how many times its share a
+    region holds of the attribution, for right and wrong predictions, with 95 % intervals of each
+    by itself; the grey bar behind is the interval for all of them together that holds jointly.
+    Below, where regions were hidden: what that adds to the probability, and what hiding as much at
+    a random place adds. Cells without two images are empty.
+    """
+    labels = (EVERY, *table.classes)
+    hidden = table.cells[0].occlusion is not None
+    width = 1.0 + len(labels) * PANEL + 0.2
+    block = len(table.regions) * ROW + 0.25
+    height = 1.35 + block + (0.95 + block if hidden else 0) + 0.75
+    with style.style():
+        figure = style.new_figure(width, height)
+        style.headline(figure, title or "Where the attribution falls", _subtitle(table))
+        low, high = _span(table)
+        for number, label in enumerate(labels):
+            left = 1.0 + number * PANEL
+            right = width - left - PANEL + 0.16
+            axes = style.place(figure, left, height - 1.2 - block, right, 1.2)
+            _panel(axes, table, label, number == 0)
+            _times(axes, table, label, low, high)
+            if hidden:
+                below = style.place(figure, left, 0.75, right, height - 0.75 - block)
+                _panel(below, table, label, number == 0, name=False)
+                _hiding(below, table, label)
+        _legend(figure, hidden=hidden)
+        return style.save(figure, path_stem)
+
+
+def draw_template(
+    mean_face: NDArray[np.floating],
+    path_stem: Path,
+    *,
+    classes: dict[str, NDArray[np.floating]] | None = None,
+    n: int = 0,
+) -> tuple[Path, Path]:
+    """The template laid over the mean face H×W, and over each class's mean where there are any.
+
+    n: images behind the mean face, for the caption.
+    """
+    faces = {"all": mean_face, **(classes or {})}
+    columns = min(4, len(faces))
+    rows = math.ceil(len(faces) / columns)
+    side, gap = 1.9, 0.28
+    with style.style():
+        width = 0.25 * 2 + columns * side + (columns - 1) * 0.12
+        height = 0.95 + rows * (side + gap) + 0.35
+        figure = style.new_figure(max(width, 4.2), height)
+        said = f"over the mean of {n:,} images" if n else "over the mean face"
+        style.headline(figure, "The face-region template", f"{said}; brows win over eyes, "
+                       "eyes over mouth, mouth over nose, all over cheeks")  # fmt: skip
+        for number, (name, face) in enumerate(faces.items()):
+            row, column = divmod(number, columns)
+            left, top = 0.25 + column * (side + 0.12), 0.95 + row * (side + gap) + 0.1
+            axes = style.place(
+                figure, left, height - top - side, figure.get_figwidth() - left - side, top
+            )
+            _over(axes, face)
+            axes.set_title(name, size=style.SMALL, color=style.INK, pad=3)
+        handles = [Line2D([], [], color=_COLORS[name], label=name) for name in REGIONS[:-1]]
+        figure.legend(handles=handles, loc="lower center", ncols=5, frameon=False,
+                      fontsize=style.SMALL, handlelength=1.2)  # fmt: skip
+        return style.save(figure, path_stem)
+
+
+def _over(axes: Axes, face: NDArray[np.floating]) -> None:
+    height, width = face.shape
+    axes.imshow(face, cmap="gray", extent=(0, width, height, 0), interpolation="bicubic")
+    fine = template(height * 8, width * 8)
+    x, y = (np.arange(width * 8) + 0.5) / 8, (np.arange(height * 8) + 0.5) / 8
+    for name, region in zip(REGIONS[:-1], fine, strict=False):
+        axes.contour(x, y, region.astype(float), levels=[0.5], colors=[_COLORS[name]],
+                     linewidths=1.4)  # fmt: skip
+    axes.set_axis_off()
+
+
+def _panel(axes: Axes, table: Ledger, label: str, first: bool, *, name: bool = True) -> None:
+    R = len(table.regions)
+    axes.set_ylim(R - 0.5, -0.5)
+    axes.set_yticks(range(R), table.regions if first else [""] * R)
+    if first:
+        axes.tick_params(axis="y", labelcolor=style.INK)
+    axes.grid(axis="x")
+    for side in ("left", "bottom"):
+        axes.spines[side].set_visible(False)
+    if name:
+        n = max(table.cell(label, region).n for region in table.regions)
+        shown = "all classes" if label == EVERY else label
+        axes.text(0, 1.16, shown, transform=axes.transAxes, size=style.BODY, weight="bold")
+        axes.text(0, 1.04, f"{n:,} images", transform=axes.transAxes, size=style.SMALL - 0.5,
+                  color=style.SOFT)  # fmt: skip
+
+
+def _times(axes: Axes, table: Ledger, label: str, low: float, high: float) -> None:
+    axes.axvline(1, color=style.SOFT, linewidth=1)
+    for row, region in enumerate(table.regions):
+        every = table.cell(label, region)
+        if not math.isnan(every.joint.low):
+            axes.barh(row, every.joint.high - every.joint.low, left=every.joint.low, height=0.78,
+                      color=style.FAINT, linewidth=0)  # fmt: skip
+        for which in ("right", "wrong"):
+            cell = table.cell(label, region, which)
+            color, marker, offset = _WHICH[which]
+            _dot(axes, cell.times, row + offset, color, marker)
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(_steps())
+
+
+def _hiding(axes: Axes, table: Ledger, label: str) -> None:
+    axes.axvline(0, color=style.SOFT, linewidth=1)
+    for row, region in enumerate(table.regions):
+        cell = table.cell(label, region)
+        if cell.occlusion is not None and cell.elsewhere is not None:
+            _dot(axes, _percent(cell.elsewhere), row + 0.17, style.SOFT, "s")
+            _dot(axes, _percent(cell.occlusion), row - 0.17, style.INK, "o")
+    low, high = _hidden_span(table)
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(_steps())
+
+
+def _dot(axes: Axes, interval: Interval, y: float, color: str, marker: str) -> None:
+    if math.isnan(interval.value) or math.isnan(interval.low):
+        return
+    axes.plot([interval.low, interval.high], [y, y], color=color, linewidth=1.3)
+    axes.plot([interval.value], [y], marker=marker, color=color, markersize=3.4,
+              markeredgecolor=style.PAPER, markeredgewidth=0.4)  # fmt: skip
+
+
+def _legend(figure: Figure, *, hidden: bool) -> None:
+    def entry(color: str, marker: str, text: str) -> Line2D:
+        return Line2D([], [], color=color, marker=marker, markersize=4, label=text)
+
+    handles = [
+        entry(style.BLUE, "o", "right predictions"),
+        entry(style.VERMILLION, "D", "wrong predictions"),
+        Line2D([], [], color=style.FAINT, linewidth=7, label="all, joint interval"),
+    ]
+    if hidden:
+        handles += [entry(style.INK, "o", "region hidden"),
+                    entry(style.SOFT, "s", "as much hidden at a random place")]  # fmt: skip
+    figure.legend(handles=handles, loc="lower left", ncols=len(handles), frameon=False,
+                  fontsize=style.SMALL, bbox_to_anchor=(0.25 / figure.get_figwidth(), 0.0),
+                  borderaxespad=0.3)  # fmt: skip
+    _, height = figure.get_size_inches()
+    x = 0.25 / figure.get_figwidth()
+    figure.text(x, 1 - 0.83 / height, "times its share of the area", size=style.SMALL,
+                color=style.INK, va="top")  # fmt: skip
+    if hidden:
+        block = len(REGIONS) * ROW + 0.25
+        figure.text(x, (0.75 + block + 0.25) / height,
+                    "change of the probability when the region is hidden, points",
+                    size=style.SMALL, color=style.INK, va="bottom")  # fmt: skip
+
+
+def _subtitle(table: Ledger) -> str:
+    placed = (
+        f"template, moved by up to {table.shift} pixels in the intervals"
+        if table.source == "template"
+        else "the drawn faces' own masks"
+    )
+    return f"{table.method}, {table.n:,} images; {placed}; 95 % bootstrap intervals"
+
+
+def _span(table: Ledger) -> tuple[float, float]:
+    ends = [x for c in table.cells for x in _ends(c.times if c.which != "all" else c.joint)]
+    return min([*ends, 0.8]) - 0.1, max([*ends, 1.2]) + 0.1
+
+
+def _hidden_span(table: Ledger) -> tuple[float, float]:
+    cells: list[Cell] = [cell for cell in table.cells if cell.which == "all"]
+    ends = [
+        100 * x
+        for cell in cells
+        for one in (cell.occlusion, cell.elsewhere)
+        if one is not None
+        for x in _ends(one)
+    ]
+    return min([*ends, -1.0]) - 3, max([*ends, 0.0]) + 3
+
+
+def _ends(interval: Interval) -> list[float]:
+    return [] if math.isnan(interval.low) else [interval.low, interval.high]
+
+
+def _percent(interval: Interval) -> Interval:
+    return Interval(100 * interval.value, 100 * interval.low, 100 * interval.high)
+
+
+def _steps() -> MaxNLocator:
+    return MaxNLocator(nbins=4, steps=[1, 2, 5, 10])
