@@ -25,7 +25,7 @@ from mien.explain.pairs import (
 )
 from mien.explain.regions.hiding import hide
 from mien.jobs.ledger import FEWEST, SHIFT, LedgerOptions
-from mien.jobs.subject import Subject, check_outputs, explain_folder, regions_of, subject
+from mien.jobs.shown import Subject, check_outputs, explain_folder, regions_of, subject
 from mien.runs import write_atomic, write_json
 from mien.types import Finding, Outputs, Progress, Value, silent
 
