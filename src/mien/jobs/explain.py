@@ -57,9 +57,10 @@ def explain_data(
     K = count_classes(subject, images.images[rows[0]])
     work = Work(subject=subject, images=images, rows=rows, split=split, options=options,
                  classes=class_names(subject, K, found))  # fmt: skip
+    key = work.key()  # refuses unknown classes before anything is made
     folder = Path(out) if out else _folder(subject, images, split)
     make_folder(folder)
-    tally, layer, said = _counted(work, folder / _PARTIAL, progress)
+    tally, layer, said = _counted(work, key, folder / _PARTIAL, progress)
     notes = (*subject.opened.notes, *notes, *left_out, *said)
     saliency = finished(work, tally, layer, folder, notes)
     write(saliency)
@@ -85,9 +86,11 @@ def _rows(
     return rows, tuple(notes)
 
 
-def _counted(work: Work, partial: Path, progress: Progress) -> tuple[Tally, str, tuple[str, ...]]:
+def _counted(
+    work: Work, key: str, partial: Path, progress: Progress
+) -> tuple[Tally, str, tuple[str, ...]]:
     """Every block counted, the layer that was used, and what to know of it."""
-    method, key, N = METHODS[work.options.method], work.key(), len(work.rows)
+    method, N = METHODS[work.options.method], len(work.rows)
     saved = Tally.load(partial, key)
     tally = saved or Tally.empty(N, len(work.classes), *work.images.images.shape[2:])
     notes = [f"{tally.done:,} of {N:,} images were done before"] if saved else []

@@ -40,13 +40,15 @@ class ExplainOptions:
     input_shape: str = ""
 
     def __post_init__(self) -> None:
-        """Check the method and the limit.
+        """Check the method, the classes and the limit.
 
         Raises:
             OptionError: they cannot be used.
         """
         if self.method not in METHODS:
             raise OptionError(f"--method {self.method}: one of {', '.join(METHODS)}")
+        if self.against and not self.target:
+            raise OptionError(f"--against {self.against}: name --target CLASS as well")
         if self.limit < 0:
             raise OptionError(f"--limit {self.limit}: 0 for all, or a number of pictures")
 
