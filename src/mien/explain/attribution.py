@@ -242,7 +242,9 @@ def _prepare(
             options = replace(options, baseline=to_input(grey))
         shown = f"pixel {pixel}" if isinstance(pixel, int) else "each picture's own mean grey"
         notes += (f"baseline: {shown}",)
-    if "layer" in method.heeds:
+    if "layer" not in method.heeds:
+        options = replace(options, layer="")
+    else:
         with _failures_told(method):
             options = choose_layer(network, x, options)
             notes += layer_notes(network, x, options)

@@ -11,6 +11,7 @@ Needs NumPy only.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ def colours(values: NDArray[np.floating]) -> NDArray[np.uint8]:
     return np.asarray(np.rint(np.stack(channels, axis=-1)), dtype=np.uint8)
 
 
-def overlay(values: NDArray[np.floating], picture: NDArray[np.floating]) -> NDArray[np.uint8]:
+def overlay(values: NDArray[np.floating], picture: NDArray[Any]) -> NDArray[np.uint8]:
     """Values −1..1 H×W laid over a grey picture H×W or a coloured one H×W×3 of 0..255; RGB H×W×3.
 
     The colour's weight is ``COVER`` times the absolute value.

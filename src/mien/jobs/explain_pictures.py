@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from mien.data.pictures import decode, describe
 from mien.data.reading import How
 from mien.errors import DataError, OptionError, RecordError, RunError
-from mien.explain.attribution import METHODS, attribute
+from mien.explain.attribution import METHODS, Attributions, attribute
 from mien.explain.display import as_picture, overlay, scaled, shared_limit
 from mien.jobs.evaluate import make_folder
-from mien.jobs.explain import ExplainOptions
 from mien.jobs.sheet import write_png
 from mien.jobs.subject import (
+    ExplainOptions,
     Subject,
     class_index,
     class_names,
@@ -91,39 +91,39 @@ def explain_images(
     limit = shared_limit([found.maps])
     overlays = _overlays(folder, good, options.method, images, found.maps, limit)
     notes = (*subject.opened.notes, *notes, *found.notes)
-    heeds = METHODS[options.method].heeds
-    layer = found.options.layer if "layer" in heeds else ""
-    shares = probabilities(found.logits)
     report = {
         "method": options.method,
         "title": METHODS[options.method].title,
-        "layer": layer,
-        "options": {name: getattr(options.options, name) for name in heeds},
+        "layer": found.options.layer,
+        "options": {n: getattr(options.options, n) for n in METHODS[options.method].heeds},
         "model": subject.opened.name,
         "model_checksum": subject.checksum,
         "classes": list(classes),
         "against": None if against is None else classes[against],
         "limit": limit,
-        "pictures": [
-            {
-                "file": str(good[n]),
-                "overlay": overlays[n].name,
-                "predicted": int(found.logits[n].argmax()),
-                "target": int(found.targets[n]),
-                "probabilities": [round(float(p), 6) for p in shares[n]],
-            }
-            for n in range(len(good))
-        ],
+        "pictures": _pictures(good, overlays, found),
         "problems": [str(problem) for problem in problems],
         "notes": list(notes),
     }
-    arrays = {"maps": found.maps, "logits": found.logits, "targets": found.targets,
-              "names": np.array([str(path) for path in good])}  # fmt: skip
-    if found.rivals is not None:
-        arrays["rivals"] = found.rivals
-    _write(folder, report, arrays)
+    _write(folder, report, found, good)
     return Explained(folder=folder, report=report, overlays=overlays, images=images,
                      maps=found.maps, limit=limit, problems=problems, notes=notes)  # fmt: skip
+
+
+def _pictures(
+    paths: list[Path], overlays: tuple[Path, ...], found: Attributions
+) -> list[dict[str, Any]]:
+    shares = probabilities(found.logits)
+    return [
+        {
+            "file": str(path),
+            "overlay": overlays[n].name,
+            "predicted": int(found.logits[n].argmax()),
+            "target": int(found.targets[n]),
+            "probabilities": [round(float(p), 6) for p in shares[n]],
+        }
+        for n, path in enumerate(paths)
+    ]
 
 
 def _read(
@@ -181,9 +181,17 @@ def _folder(subject: Subject) -> Path:
     return subject.home / "explain" / "pictures"
 
 
-def _write(folder: Path, report: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+def _write(folder: Path, report: dict[str, Any], found: Attributions, paths: list[Path]) -> None:
+    arrays: dict[str, Any] = {
+        "maps": found.maps,
+        "logits": found.logits,
+        "targets": found.targets,
+        "names": np.array([str(path) for path in paths]),
+    }
+    if found.rivals is not None:
+        arrays["rivals"] = found.rivals
     content = io.BytesIO()
-    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(content, **arrays)
     try:
         write_atomic(folder / "maps.npz", content.getvalue())
         write_json(folder / "maps.json", report)

@@ -1,7 +1,7 @@
-"""What is to be explained: a network with its classes, and pictures as it takes them."""
+"""What is to be explained, and how: a network with its classes, and pictures as it takes them."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +9,48 @@ import torch
 from numpy.typing import NDArray
 
 from mien.errors import DataError, NetworkError, OptionError
+from mien.explain.attribution import METHODS
+from mien.explain.options import Options
+from mien.explain.ready import run
+from mien.explain.untouched import untouched
 from mien.jobs.evaluate import as_trained, data_options, labels_for, run_folder
 from mien.jobs.foreign import Opened, open_network
 from mien.jobs.prepare import DataOptions, read_source
 from mien.labels import CLASSES, class_of
 from mien.models.checkpoint import Model, load_model
 from mien.types import ImageSet, Progress, silent
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainOptions:
+    """What to explain. target, against: classes; by default the predicted one, against none.
+
+    split, limit, data: which pictures of a data set; limit 0 is all of them, else that many drawn
+    by ``options.seed``. device: auto, cpu or cuda. input_shape: of FILE.py:FACTORY.
+    """
+
+    method: str = "gradient"
+    target: str = ""
+    against: str = ""
+    options: Options = field(default_factory=Options)
+    split: str = "validation"
+    limit: int = 0
+    data: DataOptions = field(default_factory=DataOptions)
+    device: str = "auto"
+    input_shape: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the method, the classes and the limit.
+
+        Raises:
+            OptionError: they cannot be used.
+        """
+        if self.method not in METHODS:
+            raise OptionError(f"--method {self.method}: one of {', '.join(METHODS)}")
+        if self.against and not self.target:
+            raise OptionError(f"--against {self.against}: name --target CLASS as well")
+        if self.limit < 0:
+            raise OptionError(f"--limit {self.limit}: 0 for all, or a number of pictures")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -130,9 +166,6 @@ def count_classes(subject: Subject, image_CHW: NDArray[np.uint8]) -> int:
     Raises:
         NetworkError: the network fails, or gives no N×K scores.
     """
-    from mien.explain.ready import run
-    from mien.explain.untouched import untouched
-
     pixels = torch.from_numpy(np.stack([image_CHW, image_CHW]))
     with untouched(subject.opened.network), torch.no_grad():
         try:

@@ -19,12 +19,13 @@ RIGHT, WRONG = 0, 1
 
 @dataclass(kw_only=True, eq=False)
 class Tally:
-    """done: images counted; below 0 while some are being counted. counts: int64 2×K, right and wrong ones by label.
+    """Sums over the images counted so far. The first index 2 is ``RIGHT`` or ``WRONG``.
 
+    done: images counted; below 0 while some are being counted. counts: int64 2×K, by label.
     sums, sizes: float64 2×K×H×W, of maps and of their absolute values. faces: float64 K×H×W, of
-    pictures. best: float64 2×K, the probability of the answer that is most confident so far, -1
-    before any; rows: int64 2×K, its row; maps: float32 2×K×H×W, its map; logits: float32 2×K×K.
-    residual, whole: float32 N, of methods that promise completeness, nan before.
+    pictures. best: float64 2×K, the probability of the most confident answer, -1 before any; rows:
+    int64 2×K, its row; maps: float32 2×K×H×W, its map; logits: float32 2×K×K. residual, whole:
+    float32 N, of methods that promise completeness, nan before.
     """
 
     done: int
