@@ -258,7 +258,8 @@ def _drawn(work: _Work) -> None:
 
 
 def _saliency(work: _Work) -> None:
-    from mien.jobs.explain import ExplainOptions, explain_data
+    from mien.jobs.explain import explain_data
+    from mien.jobs.subject import ExplainOptions
 
     explain_data(work.model, work.source,
                  ExplainOptions(method=METHOD, limit=_EXPLAINED, data=work.options, device="cpu"),
@@ -277,8 +278,9 @@ def _filters(work: _Work) -> None:
     from mien.jobs.filter_source import FilterOptions
     from mien.jobs.filters import filters
 
-    filters(work.model, work.source, FilterOptions(limit=_FIRED, filters="12",
-            data=work.options), out=work.run.path / "explain", progress=work.progress)  # fmt: skip
+    filters(work.model, work.source,
+            FilterOptions(limit=_FIRED, filters="12", data=work.options),
+            progress=work.progress)  # fmt: skip
     work.stamp("explain/filters.json")
 
 
@@ -289,6 +291,23 @@ def _trust(work: _Work) -> None:
           TrustOptions(methods=(METHOD,), images=_TRUSTED, quick=True, data=work.options),
           out=work.run.path / "explain", progress=work.progress)  # fmt: skip
     work.stamp("explain/trust.json")
+
+
+def _pairs(work: _Work) -> None:
+    from mien.jobs.ledger import LedgerOptions
+    from mien.jobs.pairs import pair_of
+
+    pair_of(work.model, work.source, None,
+            LedgerOptions(method=METHOD, hiding=False, data=work.options),
+            out=work.run.path / "explain", progress=work.progress)  # fmt: skip
+    work.stamp("explain/pairs.json")
+
+
+def _suspects(work: _Work) -> None:
+    from mien.jobs.pairs import suspects_of
+
+    suspects_of(work.model, out=work.run.path / "explain")
+    work.stamp("explain/suspects.json")
 
 
 KINDS: tuple[_Kind, ...] = (
@@ -304,6 +323,10 @@ KINDS: tuple[_Kind, ...] = (
           verb="mien explain RUN DATA --per-class"),
     _Kind(name="drawn", file="explain/drawn.json", seconds=1, make=_drawn,
           verb="mien report RUN --analyse"),
+    _Kind(name="suspects", file="explain/suspects.json", seconds=1, make=_suspects,
+          verb="mien explain RUN --suspects"),
+    _Kind(name="pairs", file="explain/pairs.json", seconds=8, make=_pairs,
+          verb="mien explain RUN DATA --pair"),
     _Kind(name="regions", file="explain/regions.json", seconds=20, make=_regions,
           verb="mien explain RUN DATA --regions"),
     _Kind(name="filters", file="explain/filters.json", seconds=25, make=_filters,

@@ -9,6 +9,7 @@ from mien.app.report.context import Context, Table
 from mien.app.report.pixels import heat, over, pattern, picture
 from mien.explain.display import as_picture, shared_limit
 from mien.types import Interval
+from mien.words.trust import PREFIX, baseline_name, short_verdict
 
 EACH = 3  # examples of a class, right and wrong
 PATCHES = 6
@@ -155,15 +156,20 @@ def _trust(c: Context) -> dict[str, Any]:
     for one in data["methods"]:
         last = one["weights"][-1]["similarity"] if one.get("weights") else None
         rows.append([
-            one["title"], t.word("verdict", one["verdict"]),
-            t.number(_interval(last)), t.number(_interval(one.get("deletion")), 3),
-            t.number(_interval(one.get("insertion")), 3),
+            one["title"], short_verdict(one["verdict"], tuple(one.get("against", ())), t.code),
+            t.number(_interval(last)), t.number(_interval(one.get("weights_reference"))),
+            t.percent(_interval(one.get("deletion"))), t.percent(_interval(one.get("insertion"))),
         ])  # fmt: skip
-    head = [t("method"), t("check-verdict"), t("similarity"), t("deletion"), t("insertion")]
+    for one in data["baselines"]:
+        name = baseline_name(PREFIX + one["baseline"], t.code) or one["title"]
+        rows.append([name, t("knows-nothing"), "–", "–", t.percent(_interval(one["deletion"])),
+                     t.percent(_interval(one["insertion"]))])  # fmt: skip
+    head = [t("method"), t("check-verdict"), t("similarity"), t("similarity-faces"),
+            t("deletion"), t("insertion")]  # fmt: skip
     sentences = [s for one in data["methods"] for s in c.sentences(one["findings"])]
     about = t("trust-intro", n=f"{data['n']:,}", split=t.word("split", data["split"]))
     return {"about": about, "sentences": sentences, "notes": data.get("notes", []),
-            "table": Table(caption=t("trust"), head=head, rows=rows, numeric=(2, 3, 4))}  # fmt: skip
+            "table": Table(caption=t("trust"), head=head, rows=rows, numeric=(2, 3, 4, 5))}  # fmt: skip
 
 
 def filters(c: Context) -> dict[str, Any]:
@@ -179,12 +185,12 @@ def filters(c: Context) -> dict[str, Any]:
         drawn = [] if patterns is None or row is None else [pattern(p) for p in patterns[row]]
         speaks = [
             t("speaks", name=t.name(k["class"]), effect=t.number(_interval(k["effect"])))
-            for k in one["classes"][:2]
+            for k in one["classes"][:2] if k["effect"]["low"] > 0
         ]  # fmt: skip
         shown.append({
-            "name": t("filter", n=one["number"]), "dead": one["dead"], "patterns": drawn,
+            "name": t("filter", n=one["number"]), "dead": bool(one["dead"]), "patterns": drawn,
             "patches": _patches(c, one), "speaks": speaks,
-            "sparsity": f"{100 * one['sparsity']:.0f} %",
+            "sparsity": f"{100 * one['sparsity']['images']:.0f} %",
         })  # fmt: skip
     about = t("filters-about", layer=data["layer"], total=f"{data['filters_total']:,}",
               drawn=f"{data['drawn']:,}", n=f"{data['n']:,}",

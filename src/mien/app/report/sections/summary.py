@@ -7,6 +7,7 @@ from mien.app.report.context import Context
 from mien.evaluate.calibration import calibration_findings
 from mien.evaluate.findings import findings
 from mien.types import Finding, Interval
+from mien.words.trust import short_verdict
 
 # Kinds that say how far confidence is off; where there is none, it is off no more than by chance.
 _LEVELS = ("too-sure", "too-sure-where", "too-unsure", "too-unsure-where", "uneven")
@@ -85,7 +86,7 @@ def _trust(c: Context) -> dict[str, Any]:
     methods = c.g.found["trust"]["methods"]
     one = next((m for m in methods if m["method"] == method), methods[0])
     said = c.sentences(one["findings"])
-    verdict = t.word("verdict", one["verdict"])
+    verdict = short_verdict(one["verdict"], tuple(one.get("against", ())), t.code)
     about = said[0] if said else t("trust-about", method=one["title"])
     return _item(t("trust"), verdict, about, "#saliency")
 
