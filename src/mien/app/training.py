@@ -84,7 +84,9 @@ def _report(result: TrainResult) -> Path:
     from mien.app.reporting import write_report
     from mien.jobs.analyse import BUDGET
 
-    console.say(f"analysing the model, at most {BUDGET / 60:.0f} minutes (--no-report leaves it out)")
+    console.say(
+        f"analysing the model, at most {BUDGET / 60:.0f} minutes (--no-report leaves it out)"
+    )
     page, notes = write_report(result.run.path, images=result.images, budget=BUDGET)
     for note in notes:
         console.say(note)

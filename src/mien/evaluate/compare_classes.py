@@ -14,7 +14,7 @@ from scipy import stats
 from mien.evaluate.compare import match
 from mien.evaluate.findings import holm
 from mien.evaluate.intervals import paired_difference, wilson
-from mien.types import Finding, Interval, Outputs
+from mien.types import Finding, Interval, Outputs, Value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class CellDifference:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassComparison:
-    """n: images. classes: K, in their order. cells: K×K, row by row; none of classes without images.
+    """n: images. classes: in their order, cells row by row; none of classes without images.
 
     without_copies: whether images with a copy in training were left out.
     """
@@ -64,8 +64,9 @@ class ClassComparison:
             if difference.value < 0:
                 first, second = b, a
                 difference = Interval(-difference.value, -difference.high, -difference.low)
-            made.append(Finding(kind="class-better", classes={"truth": one.name}, values={
-                "better": first, "worse": second, "difference": difference, "n": one.n}))  # fmt: skip
+            values: dict[str, Value] = {"better": first, "worse": second,
+                                        "difference": difference, "n": one.n}  # fmt: skip
+            made.append(Finding(kind="class-better", classes={"truth": one.name}, values=values))
         return made
 
 

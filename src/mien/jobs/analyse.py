@@ -151,7 +151,9 @@ def analyse(
         if _is_there(run.path / kind.file, weights):
             parts.append(Part(name=kind.name, state="kept"))
         elif kind.seconds * slowness > left:
-            note = f"left out, {max(left, 0):.0f} s of the budget are left; make it with '{kind.verb}'"
+            note = (
+                f"left out, {max(left, 0):.0f} s of the budget are left; make it with '{kind.verb}'"
+            )
             parts.append(Part(name=kind.name, state="skipped", note=note))
         else:
             parts.append(_one(kind, work))
@@ -269,7 +271,8 @@ def _saliency(work: _Work) -> None:
 def _regions(work: _Work) -> None:
     from mien.jobs.ledger import LedgerOptions, ledger_of
 
-    ledger_of(work.model, work.source, LedgerOptions(method=METHOD, limit=_HIDDEN, data=work.options),
+    ledger_of(work.model, work.source,
+              LedgerOptions(method=METHOD, limit=_HIDDEN, data=work.options),
               out=work.run.path / "explain", progress=work.progress)  # fmt: skip
     work.stamp("explain/regions.json")
 

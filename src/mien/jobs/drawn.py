@@ -21,7 +21,9 @@ _DEFAULT = "gradient_x_input"
 
 
 def drawn(run: Run, *, method: str = "") -> None:
-    """Write ``explain/drawn.json`` and ``.npz`` (images uint8, maps float16 to be multiplied by ``scale``) into the run folder.
+    """Write ``explain/drawn.json`` and ``.npz`` into the run folder.
+
+    The arrays: images uint8, maps float16 to be multiplied by ``scale``.
 
     method: by default that of the run's own maps.
 

@@ -1,4 +1,4 @@
-"""A network's own numbers for the derivations: a layer's size, a feature's batch, an image's logits.
+"""A network's own numbers for the derivations: a layer's size, a feature's batch, some logits.
 
 The closed forms compute the rest (``theory.examples.worked_numbers``); here only their inputs are
 taken, in float64, from one pass forward and back over a few pictures.

@@ -9,7 +9,18 @@ from collections.abc import Callable
 from mien.errors import OptionError
 from mien.labels import display_name
 from mien.types import Finding
-from mien.words import calibration, card, evaluation, figures, filters, fit, pairs, regions, report, trust
+from mien.words import (
+    calibration,
+    card,
+    evaluation,
+    figures,
+    filters,
+    fit,
+    pairs,
+    regions,
+    report,
+    trust,
+)
 from mien.words.render import Catalogue, number, p_value, percent, points, render, times
 
 __all__ = ["CATALOGUES", "LANGUAGES", "catalogue", "number", "p_value", "percent", "points", "say",

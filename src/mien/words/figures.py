@@ -23,7 +23,9 @@ ENGLISH = {
     "figure-recall": "recall: of its images, found",
     "figure-precision": "precision: of those called so, right",
     "figure-f1": "F1: their harmonic mean",
-    "figure-network": "{parameters} parameters, {macs} multiply-accumulates; {input} in, {output} out",
+    "figure-network": (
+        "{parameters} parameters, {macs} multiply-accumulates; {input} in, {output} out"
+    ),
     "figure-convolution": "convolution",
     "figure-pooling": "pooling",
     "figure-linear": "linear",

@@ -21,7 +21,7 @@ ENGLISH = {
         "No font with Chinese glyphs is installed here, so the PNG figures are labelled in English."
     ),
     "report-made": (
-        "Made by mien {version} from {run}. Brackets are 95 % intervals. This page needs no network."
+        "Made by mien {version} from {run}. Brackets are 95 % intervals. The page needs no network."
     ),
     "report-missing-short": "Not tested yet; the section on the maps names the command.",
     "report-split-images": "{n} {split} images",
@@ -129,7 +129,8 @@ ENGLISH = {
     "report-regions": "Face regions",
     "report-regions-about": (
         "Share of attribution divided by share of area, by {method}, over {n} images ({split}); 1 "
-        "means no more than its area. The intervals include shifts of the regions by {shift} pixels."
+        "means no more than its area. The intervals include shifts of the regions by {shift} "
+        "pixels."
     ),
     "report-regions-all": "All images",
     "report-regions-right": "Images predicted right",
@@ -249,8 +250,10 @@ CHINESE = {
         "訓練損失 {train_loss}、準確率 {train_accuracy} %。"
     ),
     "report-fit-rule": (
-        "驗證損失自最低點上升而訓練損失下降，才說過度配適；最後十分之一的輪數中兩者仍在下降，"
-        "才說配適不足；且都要超過隨機起伏（由單張影像損失的離散程度得出 95 % 區間，並分攤於各輪）。"
+        "驗證損失自最低點上升而訓練損失下降，才說過度配適；"
+        "最後十分之一的輪數中兩者仍下降，"
+        "才說配適不足；且都要超過隨機起伏"
+        "（由單張影像損失的離散程度得出 95 % 區間，並分攤於各輪）。"
     ),
     "report-confusion": "混淆矩陣",
     "report-confusion-intro": "列為標籤，欄為預測：占該列的比例與張數。選擇一格即可查看其中的影像。",
@@ -323,8 +326,7 @@ CHINESE = {
     "report-patches-why": "影像片段取自人物影像，需要 --include-images；圖樣則為合成。",
     "report-maths": "數學推導",
     "report-maths-intro": (
-        "推導中凡本網路有的數值皆用本網路的數值，並依公式重新計算；"
-        "之後將各層的梯度與自動微分對照。"
+        "推導中凡本網路有的數值皆用本網路的數值，並依公式重新計算；之後將各層的梯度與自動微分對照。"
     ),
     "report-worked-missing": "數值取自示範例。",
     "report-worked-shape": "本網路的數值：{layer} 層，沿影像的寬。",

@@ -72,7 +72,9 @@ ENGLISH = {
     "report-audit-within": "Pixel-identical copies within a split",
     "report-audit-across": "Copies across splits",
     "report-audit-copies": "{n} pictures are one of several identical ones within their split.",
-    "report-audit-near": "{n}{more} pairs are near-duplicates (perceptual hash, {bits} of 64 bits).",
+    "report-audit-near": (
+        "{n}{more} pairs are near-duplicates (perceptual hash, {bits} of 64 bits)."
+    ),
     "report-audit-blank": "{n} pictures are blank or of one value.",
     "report-audit-problems": "{n} records could not be read.",
     "report-or-more": " or more",
@@ -103,7 +105,9 @@ ENGLISH = {
     "report-training-images": "training images",
     "report-training-images-said": "{n}; {left} copies of validation images left out",
     "report-evaluated": "evaluated on",
-    "report-evaluated-said": "{split}; averaged with the mirror image: {flip}; precision {precision}",
+    "report-evaluated-said": (
+        "{split}; averaged with the mirror image: {flip}; precision {precision}"
+    ),
     "report-yes": "yes",
     "report-no": "no",
     "report-versions": "versions",
@@ -240,7 +244,9 @@ CHINESE = {
     "report-audit-within": "同一切分內像素完全相同的影像",
     "report-audit-across": "跨切分的相同影像",
     "report-audit-copies": "有 {n} 張影像在其切分內與其他影像完全相同。",
-    "report-audit-near": "有 {n} 對{more}近似重複的影像（感知雜湊，64 位元中相差 {bits} 位元以內）。",
+    "report-audit-near": (
+        "有 {n} 對{more}近似重複的影像（感知雜湊，64 位元中相差 {bits} 位元以內）。"
+    ),
     "report-audit-blank": "有 {n} 張影像空白或只有單一數值。",
     "report-audit-problems": "有 {n} 筆紀錄無法讀取。",
     "report-or-more": "以上",

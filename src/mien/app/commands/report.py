@@ -43,9 +43,7 @@ def run(
     budget: Annotated[
         float, typer.Option("--budget", min=1, help="Seconds for --analyse.")
     ] = 180.0,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", show_default="RUN/report.html")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", show_default="RUN/report.html")] = None,
     pdf: Annotated[
         bool, typer.Option("--pdf", help="Also as PDF, through an installed Chromium.")
     ] = False,

@@ -66,9 +66,17 @@ def _frame(axes: Axes, ranked: list[ClassScores], language: str) -> None:
     for row, one in enumerate(ranked):
         if row % 2 == 0:
             axes.axhspan(row - 0.5, row + 0.5, color="#F6F8FA", linewidth=0, zorder=0)
-        axes.text(-0.02, row - 0.12, display_name(one.name, language), transform=across, ha="right", va="center")
-        axes.text(-0.02, row + 0.2, word("images", n=f"{one.support:,}"), transform=across, ha="right",
-                  va="center", color=style.SOFT, size=style.SMALL - 0.5)  # fmt: skip
+        axes.text(
+            -0.02,
+            row - 0.12,
+            display_name(one.name, language),
+            transform=across,
+            ha="right",
+            va="center",
+        )
+        count = word("images", n=f"{one.support:,}")
+        axes.text(-0.02, row + 0.2, count, transform=across, ha="right", va="center",
+                  color=style.SOFT, size=style.SMALL - 0.5)  # fmt: skip
 
 
 def _legend(axes: Axes, language: str) -> None:

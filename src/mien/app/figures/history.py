@@ -93,9 +93,7 @@ def _duration(seconds: float, word: Word) -> str:
     return word("hours", n=f"{seconds / 3600:.1f}")
 
 
-def _panel(
-    figure: Figure, name: str, epochs: list[float], result: int | None, word: Word
-) -> Axes:
+def _panel(figure: Figure, name: str, epochs: list[float], result: int | None, word: Word) -> Axes:
     bottom, top = _PANELS[name]
     axes = style.place(figure, _LEFT, _HEIGHT - bottom, _RIGHT, top)
     axes.set_title(word(name), loc="left", size=style.BODY, weight="bold", pad=7)

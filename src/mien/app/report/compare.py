@@ -61,8 +61,9 @@ def compare_page(runs: list[Path], out: Path, *, language: str = "en") -> tuple[
         for n, (key, view) in enumerate(views.items(), start=1)
     ]  # fmt: skip
     heading = " · ".join(names)
-    text = page(t, heading=heading, lede=t("compare-lede", a=names[0], n=f"{pairs[0].whole.whole.n:,}"),
-                sections=sections, data=None, run=heading, notes=context.notes)  # fmt: skip
+    lede = t("compare-lede", a=names[0], n=f"{pairs[0].whole.whole.n:,}")
+    text = page(t, heading=heading, lede=lede, sections=sections, data=None, run=heading,
+                notes=context.notes)  # fmt: skip
     write(out, text)
     return out, context.notes
 

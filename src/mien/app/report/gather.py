@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from mien.config import from_json
 from mien.errors import OptionError, RunError
-from mien.jobs.prepare import DataOptions, read_source
 from mien.jobs.analyse import same_weights
+from mien.jobs.prepare import DataOptions, read_source
 from mien.jobs.recompute import EvaluateResult, recompute
 from mien.runs import Run, read_json
 from mien.train.history import Row, read_history

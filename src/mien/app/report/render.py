@@ -127,8 +127,10 @@ def write_pdf(html: Path, out: Path) -> None:
         raise RunError("--pdf needs Chromium or Google Chrome; install one, or print the page")
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / "report.pdf"
-        command = [browser, "--headless", "--disable-gpu", f"--user-data-dir={scratch}/profile",
-                   "--no-pdf-header-footer", f"--print-to-pdf={made}", html.resolve().as_uri()]  # fmt: skip
+        command = [
+            browser, "--headless", "--disable-gpu", f"--user-data-dir={scratch}/profile",
+            "--no-pdf-header-footer", f"--print-to-pdf={made}", html.resolve().as_uri(),
+        ]  # fmt: skip
         if _is_root():  # its sandbox refuses to start there
             command.insert(1, "--no-sandbox")
         try:

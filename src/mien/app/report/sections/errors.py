@@ -102,7 +102,10 @@ def _accuracies(c: Context) -> Table:
     t, evaluation = c.t, c.g.result.evaluation
     parts: list[tuple[str, Scores | None]] = [("part-whole", evaluation.whole)]
     if evaluation.without_copies is not evaluation.whole:
-        parts += [("part-without", evaluation.without_copies), ("part-copies", evaluation.copies_only)]
+        parts += [
+            ("part-without", evaluation.without_copies),
+            ("part-copies", evaluation.copies_only),
+        ]
     rows = [
         [t(key), f"{s.n:,}", t.percent(s.accuracy), t.percent(s.macro_f1),
          t.percent(s.balanced_accuracy), f"{s.loss:.3f}"]

@@ -79,7 +79,9 @@ def _examples(c: Context, data: dict[str, Any]) -> list[dict[str, Any]]:
             if image is None or len(kept) >= EACH:
                 continue
             kept.append(_example(c, named(one, data["classes"]), image, maps[n], limit))
-        rows.append({"name": t.name(data["classes"][label]), "right": chosen[True], "wrong": chosen[False]})
+        rows.append(
+            {"name": t.name(data["classes"][label]), "right": chosen[True], "wrong": chosen[False]}
+        )
     return rows
 
 
@@ -169,7 +171,8 @@ def _trust(c: Context) -> dict[str, Any]:
     sentences = [s for one in data["methods"] for s in c.sentences(one["findings"])]
     about = t("trust-intro", n=f"{data['n']:,}", split=t.word("split", data["split"]))
     return {"about": about, "sentences": sentences, "notes": data.get("notes", []),
-            "table": Table(caption=t("trust"), head=head, rows=rows, numeric=(2, 3, 4, 5))}  # fmt: skip
+            "table": Table(caption=t("trust"), head=head, rows=rows,
+                           numeric=(2, 3, 4, 5))}  # fmt: skip
 
 
 def filters(c: Context) -> dict[str, Any]:
