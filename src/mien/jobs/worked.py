@@ -93,8 +93,8 @@ def _batchnorm(
     k = int((upstream.abs().amax(dim=0) * (spread > 0)).argmax())
     return {
         "x": met["x"][:, k].tolist(),
-        "gamma": float(layer.weight[k]),
-        "beta": float(layer.bias[k]),
+        "gamma": float(layer.weight.detach()[k]),
+        "beta": float(layer.bias.detach()[k]),
         "eps": layer.eps,
         "dy": upstream[:, k].tolist(),
         "rate": _RATE,

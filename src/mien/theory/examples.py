@@ -3,7 +3,7 @@
 Small enough to be done again by hand; or a network's own numbers. Imports no torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -87,8 +87,9 @@ def worked_numbers(key: str, given: Mapping[str, Any]) -> dict[str, F64]:
     Raises:
         KeyError: no such derivation. TypeError: other arguments.
     """
-    made = {"shape": shape_numbers, "batchnorm": batchnorm_numbers, "softmax": softmax_numbers,
-            "course": course_numbers}[key]  # fmt: skip
+    functions: dict[str, Callable[..., dict[str, F64]]] = {
+        "shape": shape_numbers, "batchnorm": batchnorm_numbers, "softmax": softmax_numbers,
+        "course": course_numbers,
+    }  # fmt: skip
     arguments = {name: value for name, value in given.items() if name != "about"}
-    numbers: dict[str, F64] = made(**arguments)
-    return numbers
+    return functions[key](**arguments)

@@ -256,7 +256,9 @@ CHINESE = {
         "（由單張影像損失的離散程度得出 95 % 區間，並分攤於各輪）。"
     ),
     "report-confusion": "混淆矩陣",
-    "report-confusion-intro": "列為標籤，欄為預測：占該列的比例與張數。選擇一格即可查看其中的影像。",
+    "report-confusion-intro": (
+        "列為標籤，欄為預測：占該列的比例與張數。選擇一格即可查看其中的影像。"
+    ),
     "report-matrix": "混淆矩陣",
     "report-cell-right": "{truth}，預測正確：{n} 張影像中的 {count} 張，{share}",
     "report-cell-wrong": "{truth}被當成{predicted}：{n} 張影像中的 {count} 張，{share}",

@@ -37,7 +37,7 @@ def compare_page(runs: list[Path], out: Path, *, language: str = "en") -> tuple[
         MienError: a run is missing, or they are not about the same images.
     """
     catalogue(language)
-    gathered = [gather(run) for run in runs]
+    gathered = [gather(run, pictures=False) for run in runs]
     names = _names(gathered)
     if len(set(names)) < len(names):
         raise OptionError("the same run is named twice; name different runs")

@@ -97,6 +97,7 @@ def gather(
     data: str = "",
     include_images: bool = False,
     images: ImageSet | None = None,
+    pictures: bool = True,
     progress: Progress = silent,
 ) -> Gathered:
     """Read a run folder.
@@ -105,6 +106,7 @@ def gather(
         data: where the pictures are now; empty for where the run found them.
         include_images: show pictures of people.
         images: the run's pictures, where they are in memory already.
+        pictures: whether the page shows any.
 
     Raises:
         RunError: no run, or no predictions. DataError: the pictures cannot be read.
@@ -117,7 +119,7 @@ def gather(
         path=run.path, record=run.read_record(), history=tuple(history), result=result,
         found=found, arrays=arrays, damaged=damaged, checksums=same_weights(run, result.outputs),
     )  # fmt: skip
-    if not (include_images or gathered.drawn_faces):
+    if not (pictures and (include_images or gathered.drawn_faces)):
         return gathered
     if images is None:
         images = _read(gathered, data, progress)

@@ -34,10 +34,11 @@ def _png(rgb: NDArray[np.uint8]) -> str:
 
 
 def pattern(values: NDArray[np.floating]) -> str:
-    """A synthetic pattern H×W, its own range stretched over black to white."""
+    """A synthetic pattern H×W or C×H×W, its own range stretched over black to white."""
+    values = np.asarray(values, dtype=np.float64)
+    values = values[None] if values.ndim == 2 else values
     low, high = float(np.min(values)), float(np.max(values))
-    stretched = (np.asarray(values, dtype=np.float64) - low) / ((high - low) or 1) * 255
-    return picture(stretched.astype(np.uint8)[None])
+    return picture(((values - low) / ((high - low) or 1) * 255).astype(np.uint8))
 
 
 def _uri(content: NDArray[np.uint8], kind: str) -> str:

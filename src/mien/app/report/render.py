@@ -58,7 +58,7 @@ def report(gathered: Gathered, out: Path, *, language: str = "en") -> tuple[Path
         calibration=gathered.result.calibration,
         figures=folder if language == "en" else folder / language,
     )
-    sections = [
+    sections: list[dict[str, Any]] = [
         {"id": key, "number": number, "title": context.t(key), "template": f"{key}.html.j2",
          "view": make(context)}
         for key, number, make in _SECTIONS
