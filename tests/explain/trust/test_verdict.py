@@ -178,7 +178,8 @@ def test_faces_of_one_region_count_where_they_were_measured() -> None:
     assert judge("m", "M", numbers(), WEAK, ["o"], region=(inside(0.5), weak)).verdict == "passes"
     found = judge("m", "M", numbers(), WEAK, ["o"], region=(inside(0.3), weak))
     assert found.verdict == "off-region"
-    assert judge_baseline("weak", "Weak", WEAK["weak"], inside(0.3)).mass.value == pytest.approx(0.3)
+    measured = judge_baseline("weak", "Weak", WEAK["weak"], inside(0.3))
+    assert measured.mass.value == pytest.approx(0.3)
     assert judge_baseline("weak", "Weak", WEAK["weak"]).mass is None
 
 
