@@ -31,7 +31,7 @@ from mien.explain.trust.verdict import judge, judge_baseline
 from mien.jobs import evaluate as evaluation
 from mien.jobs import kept
 from mien.jobs.foreign import Opened, open_network
-from mien.jobs.one_region import RegionOptions, RegionTable, region_table
+from mien.jobs.one_region import RegionOptions, RegionTable, curve_precision, region_table
 from mien.jobs.prepare import DataOptions, read_source
 from mien.jobs.shuffled_labels import shuffled_labels
 from mien.jobs.trust_report import TrustReport
@@ -55,7 +55,7 @@ class TrustOptions:
     quick: bool = False
     other: str = ""
     input_shape: str = ""
-    curves: CurveOptions = field(default_factory=CurveOptions)
+    curves: CurveOptions = field(default_factory=lambda: CurveOptions(precision=curve_precision()))
     regions: RegionOptions = field(default_factory=RegionOptions)
     data: DataOptions = field(default_factory=DataOptions)
 
@@ -288,7 +288,8 @@ def _fixed_notes(options: TrustOptions, n: int) -> list[str]:
     notes = [
         f"{n} images of the {options.split} split, explained for the predicted class",
         f"curves: {options.curves.steps} steps over patches of {options.curves.patch} pixels, "
-        f"filled with each picture's {fill}; areas of the target's probability",
+        f"filled with each picture's {fill}; areas of the target's probability, in "
+        f"{options.curves.precision}",
         "similarity: Spearman's rank correlation of |maps|; weights are shuffled within tensors",
         "intervals: 95 %, bootstrap over images; those against baselines hold for all at once",
     ]

@@ -6,8 +6,8 @@ from typing import Any
 
 from mien.explain.attribution import METHODS
 from mien.explain.trust.verdict import BaselineTrust, MethodTrust, default_method
-from mien.types import Finding, Interval
-from mien.words import say
+from mien.types import Interval
+from mien.words import LANGUAGES, say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,10 @@ def _method(one: MethodTrust) -> dict[str, Any]:
         "title": one.title,
         "verdict": one.verdict,
         "against": list(one.against),
-        "findings": [_said(finding) for finding in one.findings],
+        "findings": [finding.to_json() for finding in one.findings],
+        "sentences": {
+            language: [say(finding, language) for finding in one.findings] for language in LANGUAGES
+        },
         "weights": [
             {
                 "layer": layer.layer,
@@ -101,11 +104,6 @@ def _region(one: MethodTrust | BaselineTrust) -> dict[str, Any] | None:
     if one.mass is None or one.pointing is None:
         return None
     return {"mass": one.mass.to_json(), "pointing": one.pointing.to_json()}
-
-
-def _said(finding: Finding) -> dict[str, Any]:
-    words = {"en": say(finding, "en"), "zh-Hant": say(finding, "zh-Hant")}
-    return {**finding.to_json(), "words": words}
 
 
 def _plain(interval: Interval | None) -> dict[str, Any] | None:

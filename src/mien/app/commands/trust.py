@@ -76,7 +76,7 @@ def run(
     )  # fmt: skip
     with console.progress_bars() as progress:
         report = trust(model, data, options, out=out, progress=progress)
-    draw_trust(report, report.folder / "trust", language=language)
+    draw_trust(report, report.folder / "trust")
     if json_out:
         console.show_json(report.to_json())
         return

@@ -13,8 +13,8 @@ images is one comparison and one batch, and the whole and the empty picture are 
 maps. N images, S steps, G patches, P pixels.
 """
 
-import copy
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from mien.errors import OptionError
 from mien.explain.attribution import as_float
+from mien.explain.ready import fast_layout, run
 from mien.explain.untouched import untouched
 from mien.types import Progress, silent
 
@@ -45,7 +46,7 @@ class CurveOptions:
     fill: str = "blur"
     seed: int = 0
     precision: str = "fp32"
-    batch_size: int = 512
+    batch_size: int = 128
 
     def __post_init__(self) -> None:
         """Check ranges.
@@ -101,7 +102,7 @@ def filled(images: NDArray[np.uint8], how: str = "blur") -> NDArray[np.uint8]:
 
 @dataclass(eq=False)
 class Prober:
-    """Curves of any number of maps of the same images, on a copy of the network made for speed.
+    """Curves of any number of maps of the same images.
 
     network: any classifier. images: uint8 N×C×H×W. targets: int64 N. as_input: makes the
     network's input of uint8 pixels.
@@ -115,16 +116,14 @@ class Prober:
 
     def __post_init__(self) -> None:
         """Fill the pictures and see each whole and filled."""
-        self._fast = fast_copy(self.network)
         self._pixels = torch.from_numpy(np.array(self.images))
         self._filled = torch.from_numpy(filled(self.images, self.options.fill))
-        self._patches = torch.from_numpy(
-            patches(self.images.shape[2], self.images.shape[3], self.options.patch)
-        )
+        height, width = self.images.shape[2], self.images.shape[3]
+        self._patches = torch.from_numpy(patches(height, width, self.options.patch))
         self._goal = torch.from_numpy(np.array(self.targets))
         total, steps = int(self._patches.max()) + 1, min(self.options.steps, self._count())
         self._counts = torch.from_numpy(np.round(np.linspace(0, total, steps + 1)).astype(np.int32))
-        with untouched(self._fast):
+        with self._ready():
             self._whole = self._probabilities(self._pixels, self._goal)
             self._empty = self._probabilities(self._filled, self._goal)
 
@@ -136,7 +135,7 @@ class Prober:
         ranks = self._ranks(maps_NHW)
         gone, back = np.empty((2, N, len(inner)), dtype=np.float32)
         at_once = max(1, self.options.batch_size // max(2 * len(inner), 1))
-        with untouched(self._fast):
+        with self._ready():
             for begin in range(0, N, at_once):
                 part = slice(begin, begin + at_once)
                 found = self._part(part, ranks[part], inner)
@@ -174,6 +173,13 @@ class Prober:
         ranks = torch.empty(N, G, dtype=torch.int32).scatter_(1, order, turns)
         return ranks[:, self._patches]
 
+    @contextlib.contextmanager
+    def _ready(self) -> Iterator[None]:
+        x = self.as_input(self._pixels[:1]).float()  # where bytes go in, floats do as well
+        with untouched(self.network), fast_layout(self.network, x) as layout:
+            self._layout = layout
+            yield
+
     def _count(self) -> int:
         return int(self._patches.max()) + 1
 
@@ -183,8 +189,8 @@ class Prober:
         with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
             for begin in range(0, len(pixels), self.options.batch_size):
                 piece = slice(begin, begin + self.options.batch_size)
-                x = self.as_input(pixels[piece]).contiguous(memory_format=torch.channels_last)
-                chances = self._fast(x).float().softmax(dim=1)
+                x = self.as_input(pixels[piece]).contiguous(memory_format=self._layout)
+                chances = run(self.network, x).softmax(dim=1)
                 found.append(chances.gather(1, goal[piece, None])[:, 0])
         return torch.cat(found)
 
@@ -193,16 +199,3 @@ def patches(height: int, width: int, side: int) -> NDArray[np.int64]:
     """The patch 0..G-1 of each pixel, H·W; patches at the right and lower edge may be smaller."""
     rows, columns = np.arange(height) // side, np.arange(width) // side
     return np.asarray(rows[:, None] * (columns[-1] + 1) + columns[None], np.int64).reshape(-1)
-
-
-def fast_copy(network: nn.Module) -> nn.Module:
-    """A copy in the memory format that convolutions on processors like best; else the network.
-
-    The given one must keep its strides, so it is not converted itself.
-    """
-    try:
-        copied: Any = copy.deepcopy(network)
-    except (RuntimeError, TypeError):
-        return network
-    made: nn.Module = copied.to(memory_format=torch.channels_last)
-    return made
