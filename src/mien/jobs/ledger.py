@@ -14,7 +14,7 @@ from mien.explain.regions.hiding import BLUR, hide
 from mien.explain.regions.ledger import Ledger, ledger
 from mien.explain.regions.template import Masks
 from mien.jobs.prepare import DataOptions
-from mien.jobs.shown import Subject, check_outputs, explain_folder, regions_of, subject
+from mien.jobs.shown import Subject, explain_folder, regions_of, subject
 from mien.runs import write_atomic, write_json
 from mien.types import Progress, silent
 
@@ -83,7 +83,6 @@ def ledger_of(
         options=chosen.attribution, as_input=shown.as_input, device=chosen.device,
         progress=progress,
     )  # fmt: skip
-    check_outputs(found.logits, shown.classes, model)
     table = _table(shown, found, regions, chosen, progress)
     folder = explain_folder(model, out)
     result = LedgerResult(

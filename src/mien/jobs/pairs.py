@@ -25,7 +25,7 @@ from mien.explain.pairs import (
 )
 from mien.explain.regions.hiding import hide
 from mien.jobs.ledger import FEWEST, SHIFT, LedgerOptions
-from mien.jobs.shown import Subject, check_outputs, explain_folder, regions_of, subject
+from mien.jobs.shown import Subject, explain_folder, regions_of, subject
 from mien.runs import write_atomic, write_json
 from mien.types import Finding, Outputs, Progress, Value, silent
 
@@ -86,7 +86,6 @@ def pair_of(
         options=chosen.data, seed=chosen.seed, progress=progress,
     )  # fmt: skip
     logits = _logits(model, shown, chosen, progress)
-    check_outputs(logits, shown.classes, model)
     chances = _softmax(logits)
     predicted = chances.argmax(axis=1)
     truth, rival = _chosen(pair, shown, predicted)

@@ -5,14 +5,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mien.data import layout_synthetic
 from mien.data.synthetic import generate
-from mien.errors import DataError, OptionError, RunError
+from mien.errors import DataError, NetworkError, OptionError, RunError
 from mien.explain.attribution import as_float
 from mien.explain.regions.template import Masks, from_masks, template
+from mien.explain.untouched import untouched
 from mien.jobs.evaluate import choose_split, split_name
 from mien.jobs.foreign import open_network
 from mien.jobs.prepare import DataOptions, read_source, with_validation
@@ -90,13 +92,15 @@ def subject(
     if limit and limit < len(chosen):
         chosen = np.sort(np.random.default_rng(seed).choice(chosen, size=limit, replace=False))
         notes.append(f"{limit:,} images of the split, chosen at random")
-    return Subject(
+    shown = Subject(
         network=opened.network,
         as_input=as_float if opened.own else lambda pixels: pixels.float() / 255,
         images=images.images[chosen], labels=labels[chosen], ids=images.ids[chosen].astype(np.str_),
         classes=loaded.classes if loaded else images.classes, source=data, split=name,
         notes=tuple(notes),
     )  # fmt: skip
+    _check_outputs(shown, model)
+    return shown
 
 
 def regions_of(shown: Subject) -> Masks:
@@ -130,16 +134,23 @@ def explain_folder(model: str, out: Path | str | None = None) -> Path:
     return folder
 
 
-def check_outputs(logits: NDArray[np.float32], classes: tuple[str, ...], model: str) -> None:
-    """Refuse a network whose outputs are not the data's classes.
+def _check_outputs(shown: Subject, model: str) -> None:
+    """Run two pictures, so that a network that does not fit fails before hours of work.
 
     Raises:
-        OptionError: another number of outputs.
+        NetworkError: it cannot run them. OptionError: its outputs are not the data's classes.
     """
-    if logits.ndim != 2 or logits.shape[1] != len(classes):
+    pixels = torch.from_numpy(np.array(shown.images[:2]))
+    try:
+        with untouched(shown.network), torch.no_grad():
+            outputs = shown.network(shown.as_input(pixels))
+    except Exception as error:
+        said = (str(error).strip() or "no message").splitlines()[0]
+        raise NetworkError(f"{model}: cannot run pictures {by(pixels.shape)}: {said}") from error
+    if outputs.shape != (len(pixels), len(shown.classes)):
         raise OptionError(
-            f"{model}: gives outputs of shape {logits.shape[1:]}, the data have "
-            f"{len(classes)} classes; choose a network or --classes that fit"
+            f"{model}: gives {by(tuple(outputs.shape))} for {len(pixels)} pictures, the data have "
+            f"{len(shown.classes)} classes; choose a network or --classes that fit"
         )
 
 

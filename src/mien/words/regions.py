@@ -41,6 +41,11 @@ _CELLS_EN = {
         "attribution, but hiding it costs hardly more than hiding as much at a random place: "
         "beyond that it changes the probability by {difference}."
     ),
+    "map-against": (
+        "map and hiding disagree on {region}: it holds {times} times its share of the "
+        "attribution, but hiding it costs less than hiding as much at a random place: beyond that "
+        "it changes the probability by {difference}."
+    ),
     "hiding-alone": (
         "map and hiding disagree on {region}: it holds only {times} times its share of the "
         "attribution, but beyond what hiding as much at a random place does, hiding it changes the "
@@ -63,8 +68,8 @@ _PLURAL_EN = (
     ("its share", "their share"),
     ("its size", "their size"),
     ("hiding it ", "hiding them "),
+    ("so its ", "so their "),
     (": it matters", ": they matter"),
-    ("so its", "so their"),
 )
 
 _HEADS_EN = {
@@ -141,6 +146,10 @@ _CELLS_ZH = {
         "歸因圖與遮擋對{region}的結論不一致：{region}所占的歸因是其面積占比的 {times} 倍，"
         "但與在隨機位置遮住同樣大小的範圍相比，遮住{region}的代價幾乎沒有更大，"
         "機率多改變 {difference}。"
+    ),
+    "map-against": (
+        "歸因圖與遮擋對{region}的結論不一致：{region}所占的歸因是其面積占比的 {times} 倍，"
+        "但遮住{region}的代價比在隨機位置遮住同樣大小的範圍還小，機率相差 {difference}。"
     ),
     "hiding-alone": (
         "歸因圖與遮擋對{region}的結論不一致：{region}所占的歸因只有其面積占比的 {times} 倍，"

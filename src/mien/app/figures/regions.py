@@ -15,7 +15,8 @@ from mien.explain.regions.table import EVERY, Cell, Ledger
 from mien.explain.regions.template import REGIONS, template
 from mien.types import Interval
 
-ROW, PANEL = 0.2, 1.62  # inches: of a region's row, of a panel's width
+ROW, PANEL, COLUMNS = 0.2, 2.0, 4  # inches of a region's row and of a panel, panels side by side
+_HEAD, _FOOT = 0.5, 0.42  # inches above and below a panel
 _COLORS = dict(zip(REGIONS, (style.ORANGE, style.BLUE, style.GREEN, style.VERMILLION,
                              style.PURPLE, style.SOFT), strict=True))  # fmt: skip
 _WHICH = {"right": (style.BLUE, "o", -0.17), "wrong": (style.VERMILLION, "D", 0.17)}
@@ -24,31 +25,38 @@ _WHICH = {"right": (style.BLUE, "o", -0.17), "wrong": (style.VERMILLION, "D", 0.
 def draw_ledger(table: Ledger, path_stem: Path, *, title: str = "") -> tuple[Path, Path]:
     """Write ``<stem>.svg`` and ``<stem>.png``; returns their paths.
 
-    One panel for all images and each class, a row a region. Above: how many times its share a
-    region holds of the attribution, for right and wrong predictions, with 95 % intervals of each
-    by itself; the grey bar behind is the interval for all of them together that holds jointly.
-    Below, where regions were hidden: what that adds to the probability, and what hiding as much at
-    a random place adds. Cells without two images are empty.
+    A panel for all images and for each class, a row in it a region. The upper half: how many times
+    its share a region holds of the attribution, for right and wrong predictions, with the 95 %
+    interval of each by itself; the grey bar behind is of all of them, and holds jointly for all
+    bars of the figure. The lower half, where regions were hidden: what that adds to the
+    probability, and what hiding as much at a random place adds. A row of fewer than two images is
+    empty.
     """
     labels = (EVERY, *table.classes)
     hidden = table.cells[0].occlusion is not None
-    width = 1.0 + len(labels) * PANEL + 0.2
-    block = len(table.regions) * ROW + 0.25
-    height = 1.35 + block + (0.95 + block if hidden else 0) + 0.75
+    columns = min(COLUMNS, len(labels))
+    bands = math.ceil(len(labels) / columns)
+    block = len(table.regions) * ROW
+    band = _HEAD + block + _FOOT + (block + _FOOT if hidden else 0)
+    width, height = 0.95 + columns * PANEL + 0.1, 0.75 + bands * band + 0.45
     with style.style():
         figure = style.new_figure(width, height)
         style.headline(figure, title or "Where the attribution falls", _subtitle(table))
-        low, high = _span(table)
         for number, label in enumerate(labels):
-            left = 1.0 + number * PANEL
-            right = width - left - PANEL + 0.16
-            axes = style.place(figure, left, height - 1.2 - block, right, 1.2)
-            _panel(axes, table, label, number == 0)
-            _times(axes, table, label, low, high)
+            row, column = divmod(number, columns)
+            left = 0.95 + column * PANEL
+            right, top = width - left - PANEL + 0.16, 0.75 + row * band + _HEAD
+            axes = style.place(figure, left, height - top - block, right, top)
+            _panel(axes, table, label, first=column == 0)
+            _name(axes, table, label)
+            _times(axes, table, label)
+            _caption(axes, "times its share of the area", first=column == 0)
             if hidden:
-                below = style.place(figure, left, 0.75, right, height - 0.75 - block)
-                _panel(below, table, label, number == 0, name=False)
-                _hiding(below, table, label)
+                top += block + _FOOT
+                axes = style.place(figure, left, height - top - block, right, top)
+                _panel(axes, table, label, first=column == 0)
+                _hiding(axes, table, label)
+                _caption(axes, "points of probability when hidden", first=column == 0)
         _legend(figure, hidden=hidden)
         return style.save(figure, path_stem)
 
@@ -100,24 +108,31 @@ def _over(axes: Axes, face: NDArray[np.floating]) -> None:
     axes.set_axis_off()
 
 
-def _panel(axes: Axes, table: Ledger, label: str, first: bool, *, name: bool = True) -> None:
+def _panel(axes: Axes, table: Ledger, label: str, *, first: bool) -> None:
     R = len(table.regions)
     axes.set_ylim(R - 0.5, -0.5)
     axes.set_yticks(range(R), table.regions if first else [""] * R)
-    if first:
-        axes.tick_params(axis="y", labelcolor=style.INK)
+    axes.tick_params(axis="y", labelcolor=style.INK)
+    axes.tick_params(axis="x", labelsize=style.SMALL - 0.5, pad=2)
     axes.grid(axis="x")
     for side in ("left", "bottom"):
         axes.spines[side].set_visible(False)
-    if name:
-        n = max(table.cell(label, region).n for region in table.regions)
-        shown = "all classes" if label == EVERY else label
-        axes.text(0, 1.16, shown, transform=axes.transAxes, size=style.BODY, weight="bold")
-        axes.text(0, 1.04, f"{n:,} images", transform=axes.transAxes, size=style.SMALL - 0.5,
-                  color=style.SOFT)  # fmt: skip
 
 
-def _times(axes: Axes, table: Ledger, label: str, low: float, high: float) -> None:
+def _name(axes: Axes, table: Ledger, label: str) -> None:
+    n = max(table.cell(label, region).n for region in table.regions)
+    shown = "all classes" if label == EVERY else label
+    axes.text(0, 1.13, shown, transform=axes.transAxes, size=style.BODY, weight="bold")
+    axes.text(0, 1.03, f"{n:,} images", transform=axes.transAxes, size=style.SMALL - 0.5,
+              color=style.SOFT)  # fmt: skip
+
+
+def _caption(axes: Axes, text: str, *, first: bool) -> None:
+    if first:
+        axes.set_xlabel(text, loc="left", labelpad=2, color=style.SOFT)
+
+
+def _times(axes: Axes, table: Ledger, label: str) -> None:
     axes.axvline(1, color=style.SOFT, linewidth=1)
     for row, region in enumerate(table.regions):
         every = table.cell(label, region)
@@ -128,7 +143,7 @@ def _times(axes: Axes, table: Ledger, label: str, low: float, high: float) -> No
             cell = table.cell(label, region, which)
             color, marker, offset = _WHICH[which]
             _dot(axes, cell.times, row + offset, color, marker)
-    axes.set_xlim(low, high)
+    axes.set_xlim(*_span(table))
     axes.xaxis.set_major_locator(_steps())
 
 
@@ -139,8 +154,7 @@ def _hiding(axes: Axes, table: Ledger, label: str) -> None:
         if cell.occlusion is not None and cell.elsewhere is not None:
             _dot(axes, _percent(cell.elsewhere), row + 0.17, style.SOFT, "s")
             _dot(axes, _percent(cell.occlusion), row - 0.17, style.INK, "o")
-    low, high = _hidden_span(table)
-    axes.set_xlim(low, high)
+    axes.set_xlim(*_hidden_span(table))
     axes.xaxis.set_major_locator(_steps())
 
 
@@ -167,15 +181,6 @@ def _legend(figure: Figure, *, hidden: bool) -> None:
     figure.legend(handles=handles, loc="lower left", ncols=len(handles), frameon=False,
                   fontsize=style.SMALL, bbox_to_anchor=(0.25 / figure.get_figwidth(), 0.0),
                   borderaxespad=0.3)  # fmt: skip
-    _, height = figure.get_size_inches()
-    x = 0.25 / figure.get_figwidth()
-    figure.text(x, 1 - 0.83 / height, "times its share of the area", size=style.SMALL,
-                color=style.INK, va="top")  # fmt: skip
-    if hidden:
-        block = len(REGIONS) * ROW + 0.25
-        figure.text(x, (0.75 + block + 0.25) / height,
-                    "change of the probability when the region is hidden, points",
-                    size=style.SMALL, color=style.INK, va="bottom")  # fmt: skip
 
 
 def _subtitle(table: Ledger) -> str:

@@ -155,7 +155,8 @@ def _hidden(cells: list[Cell]) -> list[Finding]:
     for cell in known:
         mapped, hiding = map_says(cell), hiding_says(cell)
         if {mapped, hiding} == {1, -1} and cell.joint_beyond is not None:
-            kind = "map-alone" if mapped == 1 else "hiding-alone"
+            against = "map-against" if cell.joint_beyond.low > 0 else "map-alone"
+            kind = against if mapped == 1 else "hiding-alone"
             values: dict[str, Value] = {"times": cell.joint, "difference": cell.joint_beyond}
             found.append(_of(kind, cell, values))
     return found
