@@ -94,7 +94,7 @@ class Tally:
     def load(cls, path: Path, key: str) -> "Tally | None":
         """What was saved for the same ``key``; None where there is none, or it is damaged."""
         try:
-            with np.load(path, allow_pickle=False) as saved:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as saved:
                 if str(saved["key"]) != key:
                     return None
                 values = {f.name: saved[f.name] for f in fields(cls)}

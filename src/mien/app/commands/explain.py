@@ -60,7 +60,9 @@ def run(
     samples: Annotated[int, typer.Option("--samples", min=1, help="Noisy copies.")] = 16,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Of the integration.")] = 16,
     patch: Annotated[int, typer.Option("--patch", min=1, help="Side of the square, pixels.")] = 12,
-    stride: Annotated[int, typer.Option("--stride", min=1, help="Between squares; half a patch by default.")] = 6,
+    stride: Annotated[
+        int, typer.Option("--stride", min=1, help="Between squares; half a patch by default.")
+    ] = 6,
     baseline: Annotated[
         int, typer.Option("--baseline", min=-1, max=255,
                           help="Grey to start from or cover with; -1: each picture's mean.")

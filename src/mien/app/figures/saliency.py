@@ -20,7 +20,7 @@ from mien.jobs.explain_pictures import Explained
 from mien.jobs.saliency import Saliency
 
 PANEL, GAP, BLOCK_GAP, ROW_GAP = 0.86, 0.05, 0.32, 0.3  # inches
-_LEFT, _TOP, _BOTTOM, _RIGHT = 1.25, 1.28, 0.78, 0.3
+_LEFT, _TOP, _BOTTOM, _RIGHT = 1.55, 1.28, 0.78, 0.3
 _MOST = 12  # pictures in one figure
 
 DIVERGING = LinearSegmentedColormap.from_list(
@@ -28,6 +28,8 @@ DIVERGING = LinearSegmentedColormap.from_list(
 )
 
 Panel = NDArray[Any] | None
+Block = tuple[tuple[Panel, ...], str]
+_NONE: Block = ((None, None, None), "none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,7 @@ class _Row:
 
     name: str
     under: str
-    blocks: tuple[tuple[tuple[Panel, ...], str], ...]
+    blocks: tuple[Block, ...]
 
 
 def draw_gallery(saliency: Saliency, path_stem: Path, *, examples: bool) -> tuple[Path, Path]:
@@ -56,7 +58,7 @@ def draw_gallery(saliency: Saliency, path_stem: Path, *, examples: bool) -> tupl
         limit,
         (("Answered rightly", heads[0]), ("Answered wrongly", heads[1])),
         title=f"What speaks for each class: {method}",
-        subtitle=f"{report['model']}; {what}, {report['n']:,} images of {report['split']}; "
+        subtitle=f"{_model(report)}; {what}, {report['n']:,} images of {report['split']}; "
         + _aimed(report),
     )
 
@@ -96,14 +98,14 @@ def _example_rows(saliency: Saliency) -> tuple[list[_Row], float]:
     maps = maps * saliency.arrays["scale"]
     limit, rows = shared_limit([maps]), []
     for k, name in enumerate(report["classes"]):
-        blocks = []
+        blocks: list[Block] = []
         for right in (True, False):
             found = [
                 n for n, one in enumerate(report["examples"])
                 if one["label"] == k and one["right"] == right
             ]  # fmt: skip
             if not found:
-                blocks.append(((None,) * 3, "none"))
+                blocks.append(_NONE)
                 continue
             one = report["examples"][found[0]]
             sure = _sure(one["probabilities"][one["predicted"]])
@@ -121,13 +123,17 @@ def _mean_rows(saliency: Saliency) -> tuple[list[_Row], float]:
     limit = shared_limit([arrays[f"class_maps_{kind}"] for kind in kinds])
     rows = []
     for k, name in enumerate(report["classes"]):
-        blocks, face = [], arrays["mean_faces"][k]
+        blocks: list[Block] = []
+        face = arrays["mean_faces"][k]
         for kind in kinds:
-            n = report["counts"][kind][k]
-            shown = face if np.isfinite(face).all() else np.full(face.shape, 200.0)
-            values = arrays[f"class_maps_{kind}"][k]
-            panels = _panels(shown, values, limit) if n else (None,) * 3
-            blocks.append((panels, f"mean of {n:,}" if n else "none"))
+            n, values = report["counts"][kind][k], arrays[f"class_maps_{kind}"][k]
+            if not n:
+                blocks.append(_NONE)
+            elif np.isfinite(face).all():
+                blocks.append((_panels(face, values, limit), f"mean of {n:,}"))
+            else:
+                few = f"mean of {n:,}; too few faces to show"
+                blocks.append(((None, scaled(values, limit), None), few))
         rows.append(_Row(name=name, under="", blocks=tuple(blocks)))
     return rows, limit
 
@@ -148,18 +154,19 @@ def _draw(
 ) -> tuple[Path, Path]:
     block = 3 * PANEL + 2 * GAP
     width = max(_LEFT + len(heads) * block + (len(heads) - 1) * BLOCK_GAP + _RIGHT, 6.4)
-    height = _TOP + len(rows) * (PANEL + ROW_GAP) + _BOTTOM
+    top = _TOP if heads[0][0] else _TOP - 0.2
+    height = top + len(rows) * (PANEL + ROW_GAP) + _BOTTOM
     with style.style():
         figure = style.new_figure(width, height)
         style.headline(figure, title, subtitle)
         for b, (head, names) in enumerate(heads):
             left = _LEFT + b * (block + BLOCK_GAP)
-            _say(figure, left, height - _TOP + 0.34, head, size=style.BODY, weight="bold")
+            _say(figure, left, height - top + 0.34, head, size=style.BODY, weight="bold")
             for c, name in enumerate(names):
                 middle = left + c * (PANEL + GAP) + PANEL / 2
-                _say(figure, middle, height - _TOP + 0.1, name, ha="center", color=style.SOFT)
+                _say(figure, middle, height - top + 0.1, name, ha="center", color=style.SOFT)
         for r, row in enumerate(rows):
-            bottom = height - _TOP - (r + 1) * (PANEL + ROW_GAP) + ROW_GAP
+            bottom = height - top - (r + 1) * (PANEL + ROW_GAP) + ROW_GAP
             _say(figure, _LEFT - 0.12, bottom + PANEL / 2 + 0.04, row.name, ha="right",
                  size=style.BODY, color=style.INK)  # fmt: skip
             _say(figure, _LEFT - 0.12, bottom + PANEL / 2 - 0.14, row.under, ha="right",
@@ -219,12 +226,18 @@ def _pictured(report: dict[str, Any]) -> str:
     against = f" against {report['against']}" if report["against"] else ""
     left = len(report["pictures"]) - _MOST
     more = f"; {left:,} more pictures not shown" if left > 0 else ""
-    return f"{report['model']}; maps of {of}{against}{more}"
+    return f"{_model(report)}; maps of {of}{against}{more}"
 
 
 def _counted(report: dict[str, Any], k: int) -> str:
     right, wrong = (report["counts"][kind][k] for kind in ("right", "wrong"))
     return f"{right:,} right, {wrong:,} wrong"
+
+
+def _model(report: dict[str, Any]) -> str:
+    """The model's name; of a long path the end, which tells runs apart."""
+    name = str(report["model"])
+    return name if len(name) <= 44 else f"{name[:10]}…{name[-33:]}"
 
 
 def _sure(share: float) -> str:
