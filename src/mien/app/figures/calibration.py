@@ -75,7 +75,7 @@ def _counts(axes: Axes, part: Reliability, most: int) -> None:
     axes.set_xlim(0, 1)
     axes.set_ylim(0, most * 1.1)
     axes.set_xticks(_TICKS, [f"{100 * t:.0f} %" for t in _TICKS])
-    axes.set_yticks([most], [f"{most:,}"])
+    axes.set_yticks([most], [f"{most:,}\nimages"])
     axes.set_xlabel("confidence")
 
 
@@ -115,6 +115,6 @@ def _promises(axes: Axes, found: Calibration) -> None:
         x, y = one.coverage.value, one.realised
         axes.plot([x, x], [y.low, y.high], color=style.VERMILLION, linewidth=1.2)
         axes.plot([x], [y.value], marker="o", markersize=5, color=style.VERMILLION)
-        axes.annotate(f"at most {100 * one.error:.0f} %", (x, y.high), xytext=(0, 4),
-                      textcoords="offset points", ha="center", va="bottom",
+        axes.annotate(f"at most {100 * one.error:.0f} %", (x, y.value), xytext=(7, -3),
+                      textcoords="offset points", ha="left", va="top",
                       size=style.SMALL, color=style.VERMILLION)  # fmt: skip
