@@ -33,7 +33,6 @@ def _kinds(outputs: Outputs) -> list[str]:
 def test_a_calibrated_model_is_not_accused() -> None:
     accused = [set(_kinds(_outputs(800, 1.0, seed=s))) - {"surest", "unsure"} for s in range(12)]
     assert sum(bool(kinds) for kinds in accused) <= 2
-    assert _kinds(_outputs(60, 1.0)) == []
 
 
 def test_one_that_is_too_sure_is_named_and_mended() -> None:

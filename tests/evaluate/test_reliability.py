@@ -85,7 +85,7 @@ def test_a_calibrated_model_has_no_debiased_error_and_the_plain_one_is_biased() 
     runs = [reliability(*_drawn(2000, 1.0, seed=s), replicates=60) for s in range(8)]
     many = reliability(*_drawn(40_000, 1.0), replicates=60)
     assert many.debiased_ece.value < many.debiased_ece.high < 0.015
-    assert all(run.debiased_ece.low == 0 == run.ece.low for run in runs)
+    assert sum(run.debiased_ece.low > 0 or run.ece.low > 0 for run in runs) <= 1
     assert np.mean([run.adaptive_ece.value for run in runs]) > 0.02
     assert sum(run.p_calibrated < 0.05 for run in runs) <= 2
     assert sum(r.overconfidence.low <= 0 <= r.overconfidence.high for r in runs) >= 6

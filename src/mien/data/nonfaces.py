@@ -1,12 +1,14 @@
 """Pictures that are no faces, drawn or made from faces: what a network should refuse to judge.
 
-Kinds that are drawn: noise, textures, text, blobs. Kinds made from given faces: ``scrambled``
-(a grid of patches in another order) and ``upside-down``. ``crops`` cuts squares out of any
-pictures. Everything is seeded: picture i of a seed is the same however many are asked for.
-uint8 N×1×size×size, 0..255. Needs NumPy, OpenCV and Pillow only.
+Kinds that are drawn: noise, textures, text, blobs, dead leaves. Made from given faces: patches
+in another order (``scrambled``), ``upside_down``, ``turned`` by a quarter, enlarged ``parts``.
+``crops`` cuts squares out of any pictures. ``worn`` makes bad pictures of faces that are faces.
+Everything is seeded: picture i of a seed is the same however many are asked for. uint8
+N×1×size×size, 0..255. Needs NumPy, OpenCV and Pillow only.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -65,6 +67,46 @@ def upside_down(faces: Picture) -> Picture:
     return np.ascontiguousarray(faces[:, :, ::-1, ::-1])
 
 
+def turned(faces: Picture, *, seed: int = 0) -> Picture:
+    """Faces turned by a quarter, to the left or to the right, N×C×H×H."""
+    left = np.random.default_rng((seed, 102)).random(len(faces)) < 0.5
+    out = np.rot90(faces, k=1, axes=(2, 3)).copy()
+    out[~left] = np.rot90(faces[~left], k=3, axes=(2, 3))
+    return out
+
+
+def parts(faces: Picture, *, seed: int = 0) -> Picture:
+    """A random part of each face, a fifth to under a half of its side, enlarged to the whole."""
+    out = np.empty_like(faces)
+    for i, face in enumerate(faces):
+        rng, size = np.random.default_rng((seed, 103, i)), faces.shape[-1]
+        side = int(rng.integers(size // 5, size * 9 // 20))
+        y, x = rng.integers(0, size - side, size=2)
+        for channel, plane in enumerate(face):
+            part = plane[y : y + side, x : x + side]
+            out[i, channel] = cv2.resize(part, (size, size), interpolation=cv2.INTER_LINEAR)
+    return out
+
+
+def worn(faces: Picture, *, seed: int = 0) -> Picture:
+    """Faces as cameras deliver them: enlarged from half the size, lighter, darker, flatter.
+
+    These are faces still; they keep a judge of faces from taking a bad picture for none.
+    """
+    out = np.empty_like(faces)
+    size = faces.shape[-1]
+    for i, face in enumerate(faces):
+        rng = np.random.default_rng((seed, 104, i))
+        small = int(rng.integers(size * 2 // 5, size))
+        scale, shift = rng.uniform(0.5, 1.2), rng.uniform(-30, 30)
+        for channel, plane in enumerate(face):
+            low = cv2.resize(plane, (small, small), interpolation=cv2.INTER_AREA)
+            back = cv2.resize(low, (size, size), interpolation=cv2.INTER_CUBIC).astype(np.float64)
+            shown = (back - back.mean()) * scale + back.mean() + shift
+            out[i, channel] = np.clip(np.round(shown), 0, 255)
+    return out
+
+
 def crops(pictures: Sequence[Picture], n: int, *, seed: int = 0, size: int = 48) -> Picture:
     """``n`` random squares of random scale out of grey pictures H×W; the pictures in turn.
 
@@ -95,15 +137,15 @@ def _derangement(rng: _Rng, n: int) -> NDArray[np.int64]:
     while True:
         order = rng.permutation(n)
         if not (order == np.arange(n)).any():
-            return order
+            return np.asarray(order, dtype=np.int64)
 
 
-def _exposed(rng: _Rng, field: _Floats) -> Picture:
+def _exposed(rng: _Rng, field: NDArray[Any]) -> Picture:
     """A field of any range at a random brightness and contrast, with a little grain."""
     centred = (field - field.mean()) / (field.std() + 1e-9)
     shown = rng.uniform(80, 175) + rng.uniform(20, 70) * centred
     shown += rng.normal(scale=rng.uniform(0, 4), size=field.shape)
-    return np.clip(np.round(shown), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.round(shown), 0, 255), dtype=np.uint8)
 
 
 def _white(rng: _Rng, size: int) -> Picture:
@@ -140,7 +182,7 @@ def _stripes(rng: _Rng, size: int) -> Picture:
 def _checks(rng: _Rng, size: int) -> Picture:
     u, v = _axes(rng, size)
     a, b = rng.uniform(3, 14, size=2)
-    return _exposed(rng, np.float64((np.floor(u / a) + np.floor(v / b)) % 2))
+    return _exposed(rng, np.asarray((np.floor(u / a) + np.floor(v / b)) % 2))
 
 
 def _bricks(rng: _Rng, size: int) -> Picture:
@@ -208,7 +250,8 @@ def _leaves(rng: _Rng, size: int) -> Picture:
 
     After Lee, Mumford and Huang 2001, "Occlusion Models for Natural Images", IJCV 41:35.
     """
-    canvas = np.full((2 * size, 2 * size), rng.uniform(0, 255), dtype=np.float32)
+    canvas = np.full((2 * size, 2 * size), rng.uniform(0, 255))
+    y, x = np.mgrid[: 2 * size, : 2 * size] / size - 1
     grain = rng.uniform(0, 25)
     for _ in range(int(rng.integers(40, 160))):
         # The density of radii falls as their third power between 3 pixels and the whole picture.
@@ -221,10 +264,10 @@ def _leaves(rng: _Rng, size: int) -> Picture:
         else:
             box = cv2.boxPoints((centre, (2.0 * axes[0], 2.0 * axes[1]), rng.uniform(0, 180)))
             cv2.fillPoly(mask, [box.astype(np.int32)], 1)
-        y, x = np.mgrid[: 2 * size, : 2 * size] / size - 1
-        tone = rng.uniform(0, 255) + rng.normal(scale=40) * x + rng.normal(scale=40) * y
-        tone += rng.normal(scale=grain * rng.random(), size=canvas.shape)
-        canvas[mask > 0] = tone[mask > 0]
+        covered = mask > 0
+        tone = rng.uniform(0, 255) + rng.normal(scale=40) * x[covered]
+        tone += rng.normal(scale=40) * y[covered]
+        canvas[covered] = tone + rng.normal(scale=grain * rng.random(), size=tone.shape)
     soft = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.6, 3))
     return _exposed(rng, cv2.resize(soft, (size, size), interpolation=cv2.INTER_AREA).astype(float))
 
