@@ -1,4 +1,4 @@
-"""Whether a model tells that a picture is no face: python bench/novelty.py RUN FER2013.zip [FOLDER].
+"""Whether a model tells that a picture is no face: novelty.py RUN FER2013.zip [FOLDER].
 
 Fits the score on the run's training images and seals it into RUN's model, then prints the shares of
 faces accepted and of each kind of picture refused. FOLDER holds pictures of objects and places

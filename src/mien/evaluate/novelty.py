@@ -187,7 +187,9 @@ def _logistic(faces: Tensor, others: Sequence[Tensor], seed: int) -> dict[str, T
     steps = _EPOCHS * -(-len(x) // _BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=steps + 1)
     for _ in range(_EPOCHS):
-        for batch in torch.randperm(len(x), generator=generator).split(_BATCH):
+        shuffled = torch.randperm(len(x), generator=generator)
+        for start in range(0, len(x), _BATCH):
+            batch = shuffled[start : start + _BATCH]
             z = ((x[batch].float() - mean) / scale).clamp(-_LIMIT, _LIMIT) @ weight + bias
             loss = functional.binary_cross_entropy_with_logits(z, y[batch], weight=share[batch])
             optimizer.zero_grad()
