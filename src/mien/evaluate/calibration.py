@@ -147,10 +147,11 @@ def calibration_findings(found: Calibration) -> list[Finding]:
         difference leaves out 0; with the bin of the largest supported gap where there is one
         (``-where``): its accuracy's 95 % interval and an exact binomial test at 5 % / 15 agree.
     ``uneven``  no such difference, but labels drawn with the stated confidences come as far off in
-        less than 5 % of draws.
+        less than 1 % of draws.
     ``tempered``  the temperature raises the likelihood of unseen images, interval above 0, and
         the debiased error is lower with it.
-    ``tempered-too-sure``, ``tempered-too-unsure``  as the first two, with the temperature.
+    ``tempered-too-sure``, ``tempered-too-unsure``  as the first two, with the temperature, where
+        labels drawn with the stated confidences also come as far off in less than 5 % of draws.
     ``surest``  accuracy on the surest 80 % is above that on all, interval above 0.
     ``unsure``  a threshold of abstention, that of the lowest error rate that can be promised.
     """
@@ -201,7 +202,7 @@ def _level(found: Reliability) -> Finding | None:
 
 def _tempered_level(found: Calibration) -> Finding | None:
     signed = _signed(found.after)
-    if signed is None:
+    if signed is None or found.after.p_calibrated >= 0.05:
         return None
     kind = "tempered-too-sure" if signed[0] > 0 else "tempered-too-unsure"
     values: dict[str, Value] = {"difference": signed[1], "temperature": f"{found.temperature:.2f}"}
@@ -222,7 +223,7 @@ def _off(one: Bin, sign: int) -> bool:
 def _uneven(found: Reliability) -> Finding | None:
     if not found.overconfidence.low <= 0 <= found.overconfidence.high:
         return None
-    if found.p_calibrated >= 0.05:
+    if found.p_calibrated >= 0.01:
         return None
     values: dict[str, Value] = {"error": found.debiased_ece, "p": found.p_calibrated, "n": found.n}
     return Finding(kind="uneven", values=values)

@@ -86,6 +86,8 @@ def _check(outputs: Outputs, meta: dict[str, object], source: Path, model: Path)
         raise RunError(f"{model}: its metadata cannot be used ('about' is no object)")
     before = read_confidence(about)
     known = {meta["checksum"], before.fitted_on.get("model_checksum") if before else None}
+    # The same weights, before the score of novelty was sealed in beside them.
+    known.add(about.get("novelty", {}).get("model_checksum"))
     if outputs.about.get("model_checksum") not in known:
         raise RunError(
             f"{source}: not the predictions of {model}; "

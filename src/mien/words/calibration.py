@@ -33,8 +33,8 @@ ENGLISH = {
     ),
     "unsure": (
         'If it answers "unsure" below a confidence of {threshold}, at most {error} of its answers '
-        "are wrong (95 % sure); chosen and measured on different images, it answers {coverage} of them "
-        "and is wrong in {realised}."
+        "are wrong (95 % sure); chosen and measured on different images, it answers {coverage} "
+        "of them and is wrong in {realised}."
     ),
 }
 
