@@ -202,9 +202,9 @@ def _read(
     if len(shape) != 3 or shape[1] != shape[2] or shape[0] not in (1, 3):
         raise DataError(f"pictures are 1 or 3 channels and square, the network takes {shape}")
     if opened.own:
-        loaded, home = load_model(model), evaluation._run_folder(Path(model))
-        how = evaluation._data_options(loaded, options.data, home, source)
-        return evaluation._as_trained(read_source(source, how, progress=progress), loaded)[0]
+        loaded, home = load_model(model), evaluation.run_folder(Path(model))
+        how = evaluation.data_options(loaded, options.data, home, source)
+        return evaluation.as_trained(read_source(source, how, progress=progress), loaded)[0]
     how = replace(options.data, size=shape[1], colour=shape[0] == 3)
     return read_source(source, how, progress=progress)
 
@@ -259,7 +259,7 @@ def _other(options: TrustOptions, opened: Opened) -> Opened | None:
 
 
 def _folder(model: str, opened: Opened, out: Path | str | None) -> Path:
-    home = evaluation._run_folder(Path(model)) if opened.own else None
+    home = evaluation.run_folder(Path(model)) if opened.own else None
     if out is not None:
         folder = Path(out)
     elif home is not None:

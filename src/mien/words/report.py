@@ -99,8 +99,8 @@ ENGLISH = {
     # 4 to 6.
     "report-saliency": "Saliency",
     "report-saliency-about": (
-        "Maps by {title} of {n} images ({split}); layer: {layer}. Vermillion speaks for the "
-        "predicted class, blue against it."
+        "Maps by {title} of {n} images ({split}). Vermillion speaks for the predicted class, blue "
+        "against it; the means show how strong the maps are, whatever their sign."
     ),
     "report-faces-why": (
         "People's faces are personal data: they are embedded only where --include-images asks for "
@@ -112,6 +112,7 @@ ENGLISH = {
     "report-examples": "Single images",
     "report-drawn": "Drawn faces",
     "report-drawn-about": "Faces that mien drew: image, map and overlay of each class.",
+    "report-mean": "mean face",
     "report-mean-face": "Mean face of {name}",
     "report-map-right": "Mean map of {n} images of {name} predicted right, over the mean face",
     "report-map-wrong": "Mean map of {n} images of {name} predicted wrong, over the mean face",
@@ -277,8 +278,8 @@ CHINESE = {
     "report-classes-caption": "各類別的召回率、精確率與 F1，附 95 % 區間。",
     "report-saliency": "顯著圖",
     "report-saliency-about": (
-        "以 {title} 對 {n} 張影像（{split}）所作的歸因圖；層：{layer}。"
-        "橘紅色支持所預測的類別，藍色反對。"
+        "以 {title} 對 {n} 張影像（{split}）所作的歸因圖。橘紅色支持所預測的類別，藍色反對；"
+        "平均圖呈現強度，不分正負。"
     ),
     "report-faces-why": (
         "人臉屬於個人資料：只有指定 --include-images 才會嵌入。"
@@ -290,6 +291,7 @@ CHINESE = {
     "report-examples": "個別影像",
     "report-drawn": "繪製的臉",
     "report-drawn-about": "由 mien 繪製的臉：各類別的影像、歸因圖與疊圖。",
+    "report-mean": "平均臉",
     "report-mean-face": "{name}的平均臉",
     "report-map-right": "{name}預測正確的 {n} 張影像的平均歸因，疊於平均臉",
     "report-map-wrong": "{name}預測錯誤的 {n} 張影像的平均歸因，疊於平均臉",

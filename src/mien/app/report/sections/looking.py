@@ -12,7 +12,7 @@ from mien.types import Interval
 from mien.words.trust import PREFIX, baseline_name, short_verdict
 
 EACH = 3  # examples of a class, right and wrong
-PATCHES = 6
+PATCHES = 5
 FILTERS = 16
 FEWEST = 5  # images in a mean map that is worth a look
 
@@ -30,7 +30,7 @@ def saliency(c: Context) -> dict[str, Any]:
         return {**answer, "gallery": c.missing("saliency", "mien explain {run} {data} --per-class")}
     data = c.g.found["saliency"]
     about = t("saliency-about", title=data["title"], n=f"{data['n']:,}",
-              split=t.word("split", data["split"]), layer=data.get("layer") or "–")  # fmt: skip
+              split=t.word("split", data["split"]))  # fmt: skip
     answer["gallery"] = {
         "about": about,
         "classes": _class_maps(c, data),
