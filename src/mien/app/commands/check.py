@@ -1,5 +1,6 @@
 """``mien check``."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from mien.errors import OptionError
 if TYPE_CHECKING:
     from mien.jobs.check import CheckReport
     from mien.jobs.student import StudentReport
+    from mien.theory.verify import Comparison
 
 _HELP = """Check a network's shapes and gradients against the formulas, or a learner's own formulas.
 
@@ -135,7 +137,8 @@ def _show(report: "CheckReport", json_out: bool) -> None:
     if json_out:
         console.show_json(report.to_json())
     else:
-        columns = ("layer", "kind", "output", "shape", "worst quantity", "relative error", "kinks")
+        columns = ("layer", "kind", "output", "shape", "worst quantity", "element", "formula",
+                   "reference", "relative error", "kinks")  # fmt: skip
         table = console.PlainTable(report.name, *columns, "verdict")
         for one in report.layers:
             shape = "–" if one.expected is None else "✓" if one.expected == one.output else "✗"
@@ -145,8 +148,7 @@ def _show(report: "CheckReport", json_out: bool) -> None:
                 one.kind,
                 by(one.output),
                 shape,
-                worst.name if worst else "",
-                f"{worst.error:.1e}" if worst else "",
+                *_worst(worst),
                 f"{one.kinks:,}" if one.kinks else "",
                 one.verdict,
             )
@@ -155,10 +157,19 @@ def _show(report: "CheckReport", json_out: bool) -> None:
             for comparison in one.comparisons:
                 if not comparison.right:
                     console.show(f"{one.name}: {comparison}")
-        good = sum(one.verdict == "right" for one in report.layers)
-        console.show(f"\n{good} of {len(report.layers)} layers right, {report.wrong} wrong")
+        told = Counter(one.verdict for one in report.layers)
+        told.setdefault("wrong", 0)
+        console.show("\n" + ", ".join(f"{number} {verdict}" for verdict, number in told.items()))
     if report.wrong:
         raise typer.Exit(1)
+
+
+def _worst(worst: "Comparison | None") -> tuple[str, ...]:
+    """The quantity that lies nearest to its tolerance: its element, both values, the error."""
+    if worst is None:
+        return ("",) * 5
+    place = ",".join(map(str, worst.index))
+    return (worst.name, place, f"{worst.ours:.4g}", f"{worst.theirs:.4g}", f"{worst.error:.1e}")
 
 
 def _show_student(report: "StudentReport") -> None:
