@@ -36,6 +36,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def run(
+    context: typer.Context,
     model: Annotated[str | None, typer.Argument(metavar="[MODEL]", show_default=False)] = None,
     data: Annotated[
         str | None, typer.Option("--data", metavar="DATA", help="Pictures for the batch.")
@@ -68,6 +69,7 @@ def run(
     asked = [model is not None, student is not None, template, derivations is not None]
     if sum(asked) != 1:
         raise OptionError("name MODEL, or one of --student, --template, --derivations")
+    _refuse_what_has_no_effect(context, model, student, template)
     if template:
         _template()
     elif student is not None:
@@ -89,6 +91,22 @@ def run(
                 options=options, progress=progress,
             )  # fmt: skip
         _show(report, json_out)
+
+
+def _refuse_what_has_no_effect(
+    context: typer.Context, model: str | None, student: Path | None, template: bool
+) -> None:
+    if model is not None:
+        kept = {"student", "limit", "template", "derivations", "language"}
+        allowed = {p.name or "" for p in context.command.params} - kept
+        opt.refuse_given(context, allowed, "has no effect on the check of a network")
+    elif student is not None:
+        opt.refuse_given(context, {"student", "limit", "json_out"}, "has no effect with --student")
+    elif template:
+        opt.refuse_given(context, {"template"}, "has no effect with --template")
+    else:
+        kept = {"derivations", "language"}
+        opt.refuse_given(context, kept, "has no effect with --derivations")
 
 
 def _template() -> None:
@@ -158,8 +176,8 @@ def _show(report: "CheckReport", json_out: bool) -> None:
                 if not comparison.right:
                     console.show(f"{one.name}: {comparison}")
         told = Counter(one.verdict for one in report.layers)
-        told.setdefault("wrong", 0)
-        console.show("\n" + ", ".join(f"{number} {verdict}" for verdict, number in told.items()))
+        others = [f", {told[kind]} {kind}" for kind in ("shape only", "no formula") if told[kind]]
+        console.show(f"\n{told['right']} right, {told['wrong']} wrong" + "".join(others))
     if report.wrong:
         raise typer.Exit(1)
 
