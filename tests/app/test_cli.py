@@ -10,6 +10,8 @@ import zipfile
 import pytest
 from PIL import Image
 
+from mien.app.cli import main
+
 
 def mien(*arguments, cwd=None, **more):
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", **more}
@@ -17,6 +19,20 @@ def mien(*arguments, cwd=None, **more):
         [sys.executable, "-m", "mien", *map(str, arguments)],
         cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
+
+
+@pytest.fixture
+def mien_here(monkeypatch, capsys, tmp_path):
+    """The same within this process, where torch is imported already: its code and stderr."""
+
+    def call(*arguments):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["mien", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code, capsys.readouterr().err
+
+    return call
 
 
 @pytest.fixture(scope="module")
@@ -109,21 +125,30 @@ def test_base_verbs_need_no_torch(tmp_path):
         (["check"], "name MODEL, or one of"),
         (["check", "model", "--template"], "name MODEL, or one of"),
         (["check", "--student", "none.py"], "no such file"),
+        (["check", "--student", "none.py", "--batch", "3"], "--batch: has no effect"),
+        (["check", "model", "--lang", "en"], "--lang: has no effect"),
         (["check", "--derivations", "a.html", "--lang", "de"], "one of en, zh-Hant"),
         (["draw", "faces.txt"], "ends in .png"),
         (["draw", "faces.png", "--region", "ear"], "brows, eyes, nose, mouth"),
         (["draw", "no/such/folder/faces.png"], "cannot be written"),
     ],
 )
-def test_errors_are_one_line_and_exit_2(arguments, told, tmp_path):
-    done = mien(*arguments, cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
-    lines = done.stderr.strip().splitlines()
+def test_errors_are_one_line_and_exit_2(arguments, told, tmp_path, mien_here):
+    before = set(tmp_path.iterdir())
+    code, said = mien_here(*arguments)
+    assert code == 2, said
+    lines = said.strip().splitlines()
     assert told in lines[-1]
     assert lines[-1].startswith("mien: ")
     assert len(lines) == 1
-    assert "Traceback" not in done.stderr
-    assert not list(tmp_path.iterdir())
+    assert set(tmp_path.iterdir()) - {tmp_path / "mien-cache"} == before
+
+
+def test_an_error_in_a_process_of_its_own_shows_no_traceback(tmp_path):
+    done = mien("train", "nowhere/", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("mien: ")
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", ["/proc/run", "x" * 300])
