@@ -38,4 +38,6 @@ def pictures(n, side=16, seed=0):
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (n, 1, -(-side // 4), -(-side // 4)))
     fine = rng.integers(-40, 41, (n, 1, side, side))
-    return np.clip(coarse.repeat(4, 2).repeat(4, 3)[..., :side, :side] + fine, 0, 255).astype(np.uint8)
+    return np.clip(coarse.repeat(4, 2).repeat(4, 3)[..., :side, :side] + fine, 0, 255).astype(
+        np.uint8
+    )

@@ -19,8 +19,11 @@ from mien.app.commands import (
     demo,
     draw,
     evaluate,
+    explain,
     filters,
     label,
+    pairs,
+    regions,
     report,
     train,
     trust,
@@ -39,7 +42,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, train, evaluate, compare, report, filters, trust, audit, label, draw, architecture, check,
+    demo, train, evaluate, compare, report, explain, regions, pairs, filters, trust, audit, label,
+    draw, architecture, check,
 ):  # fmt: skip
     command.add_to(app)
 

@@ -16,6 +16,7 @@ from typing import Any
 from mien.config import from_json
 from mien.errors import MienError, OptionError, RunError
 from mien.evaluate.predictions import read_predictions
+from mien.explain import DEFAULT_METHOD
 from mien.jobs.prepare import DataOptions, read_source, with_validation
 from mien.models.card import read_card
 from mien.models.confidence import read_confidence
@@ -25,7 +26,6 @@ from mien.types import ImageSet, Outputs, Progress, silent
 BUDGET = 180.0
 # One pass an image, and only so many images, so that all fits into the budget; the verbs
 # themselves take the whole split.
-METHOD = "gradient_x_input"
 _EXPLAINED, _HIDDEN, _FIRED, _TRUSTED = 2000, 300, 500, 60
 
 
@@ -264,7 +264,7 @@ def _saliency(work: _Work) -> None:
     from mien.jobs.subject import ExplainOptions
 
     explain_data(work.model, work.source,
-                 ExplainOptions(method=METHOD, limit=_EXPLAINED, data=work.options, device="cpu"),
+                 ExplainOptions(limit=_EXPLAINED, data=work.options, device="cpu"),
                  out=work.run.path / "explain", progress=work.progress)  # fmt: skip
 
 
@@ -272,7 +272,7 @@ def _regions(work: _Work) -> None:
     from mien.jobs.ledger import LedgerOptions, ledger_of
 
     ledger_of(work.model, work.source,
-              LedgerOptions(method=METHOD, limit=_HIDDEN, data=work.options),
+              LedgerOptions(limit=_HIDDEN, data=work.options),
               out=work.run.path / "explain", progress=work.progress)  # fmt: skip
     work.stamp("explain/regions.json")
 
@@ -291,7 +291,7 @@ def _trust(work: _Work) -> None:
     from mien.jobs.trust import TrustOptions, trust
 
     trust(work.model, work.source,
-          TrustOptions(methods=(METHOD,), images=_TRUSTED, quick=True, data=work.options),
+          TrustOptions(methods=(DEFAULT_METHOD,), images=_TRUSTED, quick=True, data=work.options),
           out=work.run.path / "explain", progress=work.progress)  # fmt: skip
     work.stamp("explain/trust.json")
 
@@ -301,7 +301,7 @@ def _pairs(work: _Work) -> None:
     from mien.jobs.pairs import pair_of
 
     pair_of(work.model, work.source, None,
-            LedgerOptions(method=METHOD, hiding=False, data=work.options),
+            LedgerOptions(hiding=False, data=work.options),
             out=work.run.path / "explain", progress=work.progress)  # fmt: skip
     work.stamp("explain/pairs.json")
 
@@ -327,11 +327,11 @@ KINDS: tuple[_Kind, ...] = (
     _Kind(name="drawn", file="explain/drawn.json", seconds=1, make=_drawn,
           verb="mien report RUN --analyse"),
     _Kind(name="suspects", file="explain/suspects.json", seconds=1, make=_suspects,
-          verb="mien explain RUN --suspects"),
+          verb="mien pairs RUN DATA"),
     _Kind(name="pairs", file="explain/pairs.json", seconds=8, make=_pairs,
-          verb="mien explain RUN DATA --pair"),
+          verb="mien pairs RUN DATA"),
     _Kind(name="regions", file="explain/regions.json", seconds=20, make=_regions,
-          verb="mien explain RUN DATA --regions"),
+          verb="mien regions RUN DATA"),
     _Kind(name="filters", file="explain/filters.json", seconds=25, make=_filters,
           verb="mien filters RUN DATA"),
     _Kind(name="trust", file="explain/trust.json", seconds=30, make=_trust,

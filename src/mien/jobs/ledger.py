@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.explain import DEFAULT_METHOD
 from mien.explain.attribution import Attributions, attribute
 from mien.explain.options import Options
 from mien.explain.regions.hiding import BLUR, hide
@@ -31,7 +32,7 @@ class LedgerOptions:
     """
 
     split: str = "validation"
-    method: str = "gradient"
+    method: str = DEFAULT_METHOD
     explained: Literal["predicted", "label"] = "predicted"
     hiding: bool = True
     limit: int = 0

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from mien.errors import DataError, NetworkError, OptionError
+from mien.explain import DEFAULT_METHOD
 from mien.explain.attribution import METHODS
 from mien.explain.options import Options
 from mien.explain.ready import run
@@ -29,7 +30,7 @@ class ExplainOptions:
     by ``options.seed``. device: auto, cpu or cuda. input_shape: of FILE.py:FACTORY.
     """
 
-    method: str = "gradient"
+    method: str = DEFAULT_METHOD
     target: str = ""
     against: str = ""
     options: Options = field(default_factory=Options)

@@ -7,6 +7,7 @@ import typer
 
 from mien.app import options as opt
 from mien.errors import OptionError
+from mien.explain import DEFAULT_METHOD
 
 if TYPE_CHECKING:
     from mien.jobs.explain_pictures import Explained
@@ -47,7 +48,7 @@ def run(
         typer.Argument(metavar="IMAGE…|DATA", help="Pictures, or one data set.",
                        show_default=False),
     ],
-    method: Annotated[str, typer.Option("--method", help="See above.")] = "gradient",
+    method: Annotated[str, typer.Option("--method", help="See above.")] = DEFAULT_METHOD,
     target: Annotated[
         str, typer.Option("--target", metavar="CLASS", help="Instead of the predicted class.")
     ] = "",
