@@ -8,7 +8,7 @@ import typer
 from mien.app import options as opt
 from mien.explain import DEFAULT_METHOD
 
-_HELP = """Look into one confusion (fear taken for sad): what the images rest on, and suspect labels.
+_HELP = """Look into one confusion (fear taken for sad): what it rests on, and suspect labels.
 
 Shows how the confused images differ from right ones, by mean faces and by maps of the truth less
 the rival class; the images most confidently wrong; and, from the run's saved predictions, the
@@ -39,15 +39,13 @@ def run(
         str, typer.Option("--split", help="train, validation, test or all.")
     ] = "validation",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed.")] = 0,
-    input_shape: Annotated[
-        str, typer.Option("--input-shape", metavar="C,H,W", help="Needed for FILE.py:FACTORY.")
-    ] = "",
+    input_shape: opt.InputShape = "",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
     format: opt.Format = "",
     map: opt.Map = None,
     classes: opt.Classes = "seven",
     skip_bad: opt.SkipBad = False,
-    language: Annotated[str, typer.Option("--lang", help="en or zh-Hant.")] = "en",
+    language: opt.Language = "en",
     json_out: opt.Json = False,
 ) -> None:
     """Explain the pair, write, draw, show; then the suspect labels of a run."""

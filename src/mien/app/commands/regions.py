@@ -8,7 +8,7 @@ import typer
 from mien.app import options as opt
 from mien.explain import DEFAULT_METHOD
 
-_HELP = """Say which parts of a face a model's answers rest on: brows, eyes, nose, mouth, cheeks, rest.
+_HELP = """Say which parts of a face a model's answers rest on: brows, eyes, nose, mouth, cheeks.
 
 For every class, and for right and wrong answers apart: the share of the attribution that a region
 holds over its share of the area, and what hiding the region does to the probability, with 95 %
@@ -45,15 +45,13 @@ def run(
     ] = "validation",
     limit: Annotated[int, typer.Option("--limit", min=0, help="Pictures of DATA; 0: all.")] = 0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed.")] = 0,
-    input_shape: Annotated[
-        str, typer.Option("--input-shape", metavar="C,H,W", help="Needed for FILE.py:FACTORY.")
-    ] = "",
+    input_shape: opt.InputShape = "",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
     format: opt.Format = "",
     map: opt.Map = None,
     classes: opt.Classes = "seven",
     skip_bad: opt.SkipBad = False,
-    language: Annotated[str, typer.Option("--lang", help="en or zh-Hant.")] = "en",
+    language: opt.Language = "en",
     json_out: opt.Json = False,
 ) -> None:
     """Explain, hide, write, draw, show."""
