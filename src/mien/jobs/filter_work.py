@@ -43,7 +43,8 @@ class Work:
             seen.mean_map, seed=self.how.seed, **self.common,
         )  # fmt: skip
         dead = np.where(seen.constant, "constant", np.where(weighed.heard, "", "unheard"))
-        dead[(dead == "unheard") & (seen.active_images == 0)] = "never active"
+        silent = (dead == "unheard") & (seen.active_images == 0)
+        dead = np.where(silent, "never active", dead)
         numbers = asked if isinstance(asked, np.ndarray) else _strongest(
             weighed.influence, dead, asked)  # fmt: skip
         effects, intervals = self._effects(numbers)
@@ -109,18 +110,16 @@ class Work:
                 "mean": mean,
                 "mean_null": shapes.surrogates(mean, seed=self.how.seed + 1),
             }
-            done, step = {}, 0
-            for name, pictures in sets.items():
-                fits = []
-                for family in shapes.FAMILIES:
-                    self.progress("fitting lines", step, len(sets) * len(shapes.FAMILIES))
-                    fits.append(shapes.fit(pictures, family))
-                    step += 1
-                done[f"{name}_r2"] = np.stack([f.r2 for f in fits], axis=1)
-                if name == "own":
-                    done["best"] = best
-                    done |= _best_fit(fits)
-            self.progress("fitting lines", step, step)
+            # One call a family for all of them: the bank of starts is the larger part of the work.
+            everything, D = np.concatenate(list(sets.values())), len(numbers)
+            fits = []
+            for step, family in enumerate(shapes.FAMILIES):
+                self.progress("fitting lines", step, len(shapes.FAMILIES))
+                fits.append(shapes.fit(everything, family))
+            r2 = np.stack([f.r2 for f in fits], axis=1)
+            done = {f"{name}_r2": r2[k * D : (k + 1) * D] for k, name in enumerate(sets)}
+            done |= {"best": best, **_best_fit(fits, D)}
+            self.progress("fitting lines", len(fits), len(fits))
             self.partial.put("fits", **done)
         return {"fits": done}
 
@@ -187,13 +186,13 @@ class Work:
         return np.stack([c[0] for c in cut]), np.stack([c[1] for c in cut])
 
 
-def _best_fit(fits: list[shapes.Fits]) -> dict[str, NDArray[Any]]:
-    """Of the three families the one that explains each pattern best."""
-    r2 = np.nan_to_num(np.stack([f.r2 for f in fits]), nan=-1.0)
-    family, rows = r2.argmax(axis=0), np.arange(r2.shape[1])
+def _best_fit(fits: list[shapes.Fits], count: int) -> dict[str, NDArray[Any]]:
+    """Of the three families the one that explains each of the first ``count`` patterns best."""
+    r2 = np.nan_to_num(np.stack([f.r2[:count] for f in fits]), nan=-1.0)
+    family, rows = r2.argmax(axis=0), np.arange(count)
 
     def pick(name: str) -> NDArray[Any]:
-        return np.asarray(np.stack([getattr(f, name) for f in fits])[family, rows])
+        return np.asarray(np.stack([getattr(f, name)[:count] for f in fits])[family, rows])
 
     return {"family": family, "angle": pick("angle"), "wavelength": pick("wavelength"),
             "across": pick("across"), "along": pick("along"), "x": pick("x"), "y": pick("y"),

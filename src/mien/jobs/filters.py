@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mien import __version__
 from mien.explain.filters.layer import choose_layer
 from mien.jobs.evaluate import split_name
 from mien.jobs.filter_findings import Measured, findings, summary
@@ -71,7 +72,7 @@ def filters(
     chosen = choose_layer(network, opened.random_batch(1, 0).to(device), how.layer)
     chosen_by = asked_filters(how.filters, chosen.filters)
     key = {"model": checksum, "data": pictures.fingerprint, "layer": chosen.name,
-           "n": len(pictures), "chunk": CHUNK, "torch": torch.__version__,
+           "n": len(pictures), "chunk": CHUNK, "mien": __version__, "torch": torch.__version__,
            "options": json.loads(json.dumps(asdict(how)))}  # fmt: skip
     partial = Partial(folder / "filters.partial", key)
     work = Work(opened, chosen, pictures.images, how, device, partial, progress)

@@ -1,12 +1,12 @@
 """The synthetic evidence: pictures that one unit of a filter answers most strongly.
 
-A picture is the inverse Fourier transform of coefficients times the mean amplitude spectrum of
-the data, so that a step makes natural frequencies grow as they are frequent in the data (Olah,
-Mordvintsev, Schubert 2017, "Feature Visualization"). Coefficients stay on a sphere and the picture
-has the data's contrast: for a linear filter the ascent ends at the picture that is likeliest, under
-a Gaussian model of the data, among those of its activation; noise that does not move the filter
-dies out. Every step looks at the picture shifted and scaled anew. Of several seeds the patterns of
-one filter push each other apart.
+A picture is the inverse Fourier transform of coefficients times the mean amplitude spectrum of the
+data, so that a step makes frequencies grow as they are frequent in the data (Olah, Mordvintsev,
+Schubert 2017, "Feature Visualization"). Coefficients stay on a sphere, and the picture is shown at
+the data's contrast: for a linear filter the ascent ends at the likeliest of all pictures with its
+activation, under a Gaussian model of the data, and what does not move the filter dies out. Every
+step looks at the picture shifted and scaled anew. Of several seeds the patterns of one filter push
+each other apart.
 """
 
 from dataclasses import dataclass
@@ -133,6 +133,10 @@ class _Canvas:
     def __init__(self, evidence: Evidence, width: int, device: str) -> None:
         amplitude = torch.from_numpy(evidence.amplitude).float()
         amplitude[:, 0, 0] = 0  # a picture's mean is the data's
+        # Only these columns of the half spectrum hold both of each pair of opposite frequencies.
+        amplitude[:, :, 0] *= 2**0.5
+        if width % 2 == 0:
+            amplitude[:, :, -1] *= 2**0.5
         self.amplitude = (amplitude / amplitude.max().clamp_min(1e-12)).to(device)
         self.level = float(evidence.mean_picture.mean())
         self.contrast = max(evidence.contrast, 1.0)
@@ -141,7 +145,9 @@ class _Canvas:
 
     def picture(self, z: Tensor) -> Tensor:
         flat = torch.fft.irfft2(torch.complex(z[:, 0], z[:, 1]) * self.amplitude, s=self.size)
-        flat = flat / flat.flatten(1).std(dim=1, correction=0).clamp_min(1e-12)[:, None, None, None]
+        # The contrast is set, not learnt: a slope through it would undo the weight of the spectrum.
+        spread = flat.detach().flatten(1).std(dim=1, correction=0).clamp_min(1e-12)
+        flat = flat / spread[:, None, None, None]
         # Clamped softly, so that a pixel beyond white still hears which way is back.
         raw = self.level + self.contrast * flat
         clamped: Tensor = torch.nn.functional.hardtanh(raw, 0.0, 255.0)

@@ -210,7 +210,8 @@ def _starts(target: Tensor, family: str, shape: tuple[int, ...], x: Tensor, y: T
 
 
 def _explained(atoms: Tensor, target: Tensor, family: str, x: Tensor, y: Tensor) -> Tensor:
-    """P×atoms R² of unrefined atoms, in pieces."""
+    """P×atoms R² of unrefined atoms, in pieces; single precision is enough to choose by."""
+    atoms, target, x, y = atoms.float(), target.float(), x.float(), y.float()
     found = []
     for part in torch.split(atoms, 256):
         basis = _basis(part, family, x, y)
