@@ -28,13 +28,15 @@ class LedgerOptions:
     """split, limit, seed: which images. method, attribution: of the maps.
 
     explained: the class that maps and hiding are about, the ``predicted`` one or the ``label``.
-    hiding: whether to hide regions. input_shape: of FILE.py:FACTORY. data: how the source is read.
+    hiding: whether to hide regions. by_template: take the template for drawn faces too, whose own
+    masks are known. input_shape: of FILE.py:FACTORY. data: how the source is read.
     """
 
     split: str = "validation"
     method: str = DEFAULT_METHOD
     explained: Literal["predicted", "label"] = "predicted"
     hiding: bool = True
+    by_template: bool = False
     limit: int = 0
     seed: int = 0
     input_shape: str = ""
@@ -77,7 +79,7 @@ def ledger_of(
         model, data, split=chosen.split, limit=chosen.limit, input_shape=chosen.input_shape,
         options=chosen.data, seed=chosen.seed, progress=progress,
     )  # fmt: skip
-    regions = regions_of(shown)
+    regions = regions_of(shown, by_template=chosen.by_template)
     found = attribute(
         shown.network, shown.images, method=chosen.method,
         targets=shown.labels if chosen.explained == "label" else None,

@@ -166,7 +166,7 @@ def _explained(
     progress: Progress,
 ) -> tuple[list[Any], Pictures]:
     """The regions of the confused images, and the mean maps of confused and right ones."""
-    regions, pictures = regions_of(shown), {}
+    regions, pictures = regions_of(shown, by_template=chosen.by_template), {}
     found = []
     for name, index in (("difference", confused), ("difference_right", right)):
         if len(index) == 0:

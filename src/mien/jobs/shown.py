@@ -103,10 +103,10 @@ def subject(
     return shown
 
 
-def regions_of(shown: Subject) -> Masks:
+def regions_of(shown: Subject, *, by_template: bool = False) -> Masks:
     """Where the regions lie: N×R×H×W the generator's own for drawn faces, else a template R×H×W."""
     height, width = shown.images.shape[-2:]
-    if not shown.source.startswith(layout_synthetic.PREFIX):
+    if by_template or not shown.source.startswith(layout_synthetic.PREFIX):
         return template(height, width)
     asked = layout_synthetic.parse(shown.source)
     drawn = generate(asked.count, seed=asked.seed, region=asked.region, size=height, masks=True)

@@ -16,6 +16,7 @@ from mien.explain.regions.template import REGIONS, template
 from mien.types import Interval
 
 ROW, PANEL, COLUMNS = 0.2, 2.0, 4  # inches of a region's row and of a panel, panels side by side
+_FINE = 6  # outlines are drawn on a grid so many times finer than the pixels
 _HEAD, _FOOT = 0.5, 0.42  # inches above and below a panel
 _COLORS = dict(zip(REGIONS, (style.ORANGE, style.BLUE, style.GREEN, style.VERMILLION,
                              style.PURPLE, style.SOFT), strict=True))  # fmt: skip
@@ -100,8 +101,8 @@ def draw_template(
 def _over(axes: Axes, face: NDArray[np.floating]) -> None:
     height, width = face.shape
     axes.imshow(face, cmap="gray", extent=(0, width, height, 0), interpolation="bicubic")
-    fine = template(height * 8, width * 8)
-    x, y = (np.arange(width * 8) + 0.5) / 8, (np.arange(height * 8) + 0.5) / 8
+    fine = template(height * _FINE, width * _FINE)
+    x, y = (np.arange(width * _FINE) + 0.5) / _FINE, (np.arange(height * _FINE) + 0.5) / _FINE
     for name, region in zip(REGIONS[:-1], fine, strict=False):
         axes.contour(x, y, region.astype(float), levels=[0.5], colors=[_COLORS[name]],
                      linewidths=1.4)  # fmt: skip
