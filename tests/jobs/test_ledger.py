@@ -27,7 +27,7 @@ class Mouth(nn.Module):
 def build():
     return Mouth()
 """
-OPTIONS = LedgerOptions(input_shape="1,48,48", split="all", limit=200)
+OPTIONS = LedgerOptions(method="gradient", input_shape="1,48,48", split="all", limit=200)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from mien.explain.regions.hiding import BLUR, hide
 from mien.explain.regions.ledger import Ledger, ledger
 from mien.explain.regions.template import Masks
 from mien.jobs.prepare import DataOptions
-from mien.jobs.shown import Subject, explain_folder, regions_of, subject
+from mien.jobs.shown import Shown, explain_folder, regions_of, subject
 from mien.runs import write_atomic, write_json
 from mien.types import Progress, silent
 
@@ -97,7 +97,7 @@ def ledger_of(
     return result
 
 
-def mean_maps(maps: NDArray[np.float32], shown: Subject) -> NDArray[np.float32]:
+def mean_maps(maps: NDArray[np.float32], shown: Shown) -> NDArray[np.float32]:
     """Each class's mean of |map| over its sum, K×H×W; nan below ``FEWEST`` images."""
     whole = np.abs(maps).sum(axis=(1, 2), keepdims=True, dtype=np.float64)
     scaled = np.divide(np.abs(maps), whole, where=whole > 0, out=np.zeros(maps.shape))
@@ -109,7 +109,7 @@ def mean_maps(maps: NDArray[np.float32], shown: Subject) -> NDArray[np.float32]:
 
 
 def _table(
-    shown: Subject, found: Attributions, regions: Masks, chosen: LedgerOptions, progress: Progress
+    shown: Shown, found: Attributions, regions: Masks, chosen: LedgerOptions, progress: Progress
 ) -> Ledger:
     predicted = found.logits.argmax(axis=1).astype(np.int64)
     hidden = None

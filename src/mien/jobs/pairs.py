@@ -25,7 +25,7 @@ from mien.explain.pairs import (
 )
 from mien.explain.regions.hiding import hide
 from mien.jobs.ledger import FEWEST, SHIFT, LedgerOptions
-from mien.jobs.shown import Subject, explain_folder, regions_of, subject
+from mien.jobs.shown import Shown, explain_folder, regions_of, subject
 from mien.runs import write_atomic, write_json
 from mien.types import Finding, Outputs, Progress, Value, silent
 
@@ -158,7 +158,7 @@ _TRAINED = (
 
 
 def _explained(
-    shown: Subject,
+    shown: Shown,
     confused: NDArray[np.int64],
     right: NDArray[np.int64],
     pair: tuple[int, int],
@@ -194,7 +194,7 @@ def _explained(
 
 
 def _pair(
-    shown: Subject,
+    shown: Shown,
     chances: NDArray[np.float64],
     confused: NDArray[np.int64],
     pair: tuple[int, int],
@@ -224,7 +224,7 @@ def _rate(pair: Pair, total: int) -> Finding:
 
 
 def _chosen(
-    pair: tuple[str, str] | None, shown: Subject, predicted: NDArray[np.int64]
+    pair: tuple[str, str] | None, shown: Shown, predicted: NDArray[np.int64]
 ) -> tuple[int, int]:
     classes = shown.classes
     if pair is not None:
@@ -245,7 +245,7 @@ def _chosen(
 
 
 def _logits(
-    model: str, shown: Subject, chosen: LedgerOptions, progress: Progress
+    model: str, shown: Shown, chosen: LedgerOptions, progress: Progress
 ) -> NDArray[np.float32]:
     """Of the run's predictions where they have every image, else of the network."""
     path = Path(model) / "predictions.parquet"
@@ -264,7 +264,7 @@ def _logits(
 class _TakesBytes(nn.Module):
     """A subject's network with its input in front of it, as ``collect`` wants one."""
 
-    def __init__(self, shown: Subject) -> None:
+    def __init__(self, shown: Shown) -> None:
         super().__init__()
         self.network, self.as_input = shown.network, shown.as_input
 

@@ -16,17 +16,14 @@ from mien.explain.attribution import as_float
 from mien.explain.regions.template import Masks, from_masks, template
 from mien.explain.untouched import untouched
 from mien.jobs.evaluate import choose_split, split_name
-from mien.jobs.foreign import open_network
-from mien.jobs.prepare import DataOptions, read_source, with_validation
-from mien.jobs.start import held_out_by
-from mien.labels import class_of
-from mien.models.checkpoint import load_model
+from mien.jobs.prepare import DataOptions
+from mien.jobs.subject import open_subject, read_for
 from mien.theory.formulas import by
-from mien.types import ImageSet, Progress, silent
+from mien.types import Progress, silent
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Subject:
+class Shown:
     """images: uint8 N×C×H×W; labels: int64 N, 0..K-1; ids: N names; classes: K names.
 
     as_input: makes the network's float input of uint8 pixels. source: what was read. split: its
@@ -46,7 +43,7 @@ class Subject:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, index: NDArray[np.int64]) -> "Subject":
+    def take(self, index: NDArray[np.int64]) -> "Shown":
         """The same cut down to the images at ``index``."""
         return replace(
             self, images=self.images[index], labels=self.labels[index], ids=self.ids[index]
@@ -63,7 +60,7 @@ def subject(
     options: DataOptions | None = None,
     seed: int = 0,
     progress: Progress = silent,
-) -> Subject:
+) -> Shown:
     """Open a network and read the labelled images of a split for it.
 
     limit: at most so many images, chosen at random; 0 for all. options: size and colour are
@@ -72,38 +69,28 @@ def subject(
     Raises:
         MienError: the model or the data cannot be used, or do not fit each other.
     """
-    opened, name = open_network(model, input_shape), split_name(split)
-    shape = opened.shape
-    if len(shape) != 3 or shape[1] != shape[2] or shape[0] not in (1, 3):
-        raise DataError(f"pictures are 1 or 3 channels and square, the network takes {by(shape)}")
-    options = replace(options or DataOptions(), size=shape[1], colour=shape[0] == 3)
-    loaded = load_model(model) if opened.own else None
-    images = read_source(data, options, progress=progress)
-    notes = [*opened.notes, *images.notes]
-    seed_of = held_out_by(loaded, images) if loaded else None
-    if seed_of is not None:
-        images = with_validation(images, seed_of)
-        notes.append("validation is the tenth of training that the model did not train on")
-    labels = _labels(images, loaded.classes if loaded else images.classes)
+    found, name = open_subject(model, input_shape), split_name(split)
+    images, notes = read_for(found, data, options or DataOptions(), progress)
+    labels = images.labels
+    notes = (*found.opened.notes, *notes)
     chosen = choose_split(images, name)
     chosen = chosen[labels[chosen] >= 0]
     if len(chosen) == 0:
         raise DataError(f"{data}: the {name} split has no labelled images; choose another --split")
     if limit and limit < len(chosen):
         chosen = np.sort(np.random.default_rng(seed).choice(chosen, size=limit, replace=False))
-        notes.append(f"{limit:,} images of the split, chosen at random")
-    shown = Subject(
-        network=opened.network,
-        as_input=as_float if opened.own else lambda pixels: pixels.float() / 255,
+        notes += (f"{limit:,} images of the split, chosen at random",)
+    shown = Shown(
+        network=found.opened.network,
+        as_input=as_float if found.opened.own else found.opened.as_input,
         images=images.images[chosen], labels=labels[chosen], ids=images.ids[chosen].astype(np.str_),
-        classes=loaded.classes if loaded else images.classes, source=data, split=name,
-        notes=tuple(notes),
+        classes=images.classes, source=data, split=name, notes=notes,
     )  # fmt: skip
     _check_outputs(shown, model)
     return shown
 
 
-def regions_of(shown: Subject, *, by_template: bool = False) -> Masks:
+def regions_of(shown: Shown, *, by_template: bool = False) -> Masks:
     """Where the regions lie: N×R×H×W the generator's own for drawn faces, else a template R×H×W."""
     height, width = shown.images.shape[-2:]
     if by_template or not shown.source.startswith(layout_synthetic.PREFIX):
@@ -134,7 +121,7 @@ def explain_folder(model: str, out: Path | str | None = None) -> Path:
     return folder
 
 
-def _check_outputs(shown: Subject, model: str) -> None:
+def _check_outputs(shown: Shown, model: str) -> None:
     """Run two pictures, so that a network that does not fit fails before hours of work.
 
     Raises:
@@ -152,15 +139,3 @@ def _check_outputs(shown: Subject, model: str) -> None:
             f"{model}: gives {by(tuple(outputs.shape))} for {len(pixels)} pictures, the data have "
             f"{len(shown.classes)} classes; choose a network or --classes that fit"
         )
-
-
-def _labels(images: ImageSet, known: tuple[str, ...]) -> NDArray[np.int64]:
-    """The images' labels as the model counts them; -1 for none and for classes it lacks."""
-    if images.classes == known:
-        return images.labels
-    meant = [class_of(name) or name for name in known]
-    table = [
-        meant.index(class_of(name) or name) if (class_of(name) or name) in meant else -1
-        for name in images.classes
-    ]
-    return np.array([*table, -1], dtype=np.int64)[images.labels]
