@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ def filters(
     options: FilterOptions | None = None,
     *,
     out: Path | str | None = None,
+    regions: Mapping[str, NDArray[np.bool_]] | None = None,
     progress: Progress = silent,
 ) -> FilterReport:
     """Look at the filters of ``model`` (as in ``open_network``) with the pictures of ``source``.
@@ -56,6 +58,9 @@ def filters(
     Writes ``explain/filters.json`` and ``.npz`` into ``out``, or the run folder that the model
     lies in, or ``<model's name>-filters``. What a killed call had done is kept beside them, and
     the same call goes on from there.
+
+    regions: parts of a registered face by name, bool H×W; said is which of them the windows hold
+    that a filter needs.
 
     Raises:
         MienError: the model, the data or an option cannot be used.
@@ -76,7 +81,7 @@ def filters(
            "options": json.loads(json.dumps(asdict(how)))}  # fmt: skip
     partial = Partial(folder / "filters.partial", key)
     work = Work(opened, chosen, pictures.images, how, device, partial, progress)
-    found = work.run(chosen_by)
+    found = replace(work.run(chosen_by), regions=dict(regions or {}))
     data, arrays = _written(found, work, names)
     data |= {"split": split_name(how.split), "seed": how.seed, "model": opened.name,
              "model_checksum": checksum, "data_fingerprint": pictures.fingerprint}  # fmt: skip
