@@ -8,7 +8,7 @@ import pytest
 from mien.errors import MienError, OptionError
 from mien.evaluate.intervals import wilson
 from mien.explain.filters import patterns
-from mien.jobs.filters import FilterOptions, filters
+from mien.jobs.filters import FilterOptions, filters, read_filters
 from mien.types import Finding
 from mien.words import say
 
@@ -74,6 +74,15 @@ def test_the_files_hold_what_was_measured(report):
             assert effects[name]["high"] < 0
     effects = [e["effect"]["value"] for e in data["filters"][0]["classes"]]
     assert sum(effects) == pytest.approx(0, abs=1e-6)
+
+
+def test_what_was_written_is_read_again(report):
+    again = read_filters(report.folder.parent)
+    assert [say(f) for f in again.findings] == [say(f) for f in report.findings]
+    assert again.data == report.data
+    np.testing.assert_array_equal(again.arrays["patterns"], report.arrays["patterns"])
+    with pytest.raises(MienError, match="cannot be read"):
+        read_filters(report.folder)
 
 
 def test_no_pixels_of_a_person_are_stored(report):

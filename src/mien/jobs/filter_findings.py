@@ -14,6 +14,7 @@ from mien.explain.filters.shapes import FAMILIES, bank
 from mien.types import Finding, Interval, Value
 
 HALF = 0.5  # a line that explains less than half of a pattern does not explain it
+BLIND = 0.95  # where random pictures reach this R², the field is too small to tell
 _REPLICATES = 2000
 
 
@@ -141,8 +142,10 @@ def verdict(found: Measured) -> str:
 
     It holds where surely more than half of the filters are explained by a line. It fails where
     surely fewer than half are either explained by one, or fired by one to 90 % of the way from
-    grey to their best real patch.
+    grey to their best real patch. In a field of few pixels every picture is a line: untold.
     """
+    if found.threshold > BLIND or not found.living.any():
+        return "untold"
     numbers = _summary(found)
     share, either = numbers["explained"], numbers["either"]
     if share.low > HALF:
