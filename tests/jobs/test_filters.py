@@ -8,7 +8,7 @@ import pytest
 from mien.errors import MienError, OptionError
 from mien.evaluate.intervals import wilson
 from mien.explain.filters import patterns
-from mien.jobs.filters import FilterOptions, filters
+from mien.jobs.filters import FilterOptions, filters, read_filters
 from mien.types import Finding
 from mien.words import say
 
@@ -44,7 +44,9 @@ def net(tmp_path_factory):
 @pytest.fixture(scope="module")
 def report(net, tmp_path_factory):
     out = tmp_path_factory.mktemp("filters")
-    return filters(net, "synthetic:224", FilterOptions(**FAST), out=out)
+    upper = np.zeros((48, 48), dtype=bool)
+    upper[:24] = True
+    return filters(net, "synthetic:224", FilterOptions(**FAST), out=out, regions={"upper": upper})
 
 
 def test_the_files_hold_what_was_measured(report):
@@ -70,7 +72,17 @@ def test_the_files_hold_what_was_measured(report):
             assert effects[name]["low"] > 0
         for name in one["speaks_against"]:
             assert effects[name]["high"] < 0
-    assert sum(e["effect"]["value"] for e in data["filters"][0]["classes"]) == pytest.approx(0)
+    effects = [e["effect"]["value"] for e in data["filters"][0]["classes"]]
+    assert sum(effects) == pytest.approx(0, abs=1e-6)
+
+
+def test_what_was_written_is_read_again(report):
+    again = read_filters(report.folder.parent)
+    assert [say(f) for f in again.findings] == [say(f) for f in report.findings]
+    assert again.data == report.data
+    np.testing.assert_array_equal(again.arrays["patterns"], report.arrays["patterns"])
+    with pytest.raises(MienError, match="cannot be read"):
+        read_filters(report.folder)
 
 
 def test_no_pixels_of_a_person_are_stored(report):
@@ -118,9 +130,23 @@ def test_a_killed_call_goes_on(net, tmp_path, monkeypatch, report):
     assert calls == [16, 4, 4]
     for name, array in report.arrays.items():
         np.testing.assert_array_equal(again.arrays[name], array)
-    assert {k: v for k, v in again.data.items() if k != "model"} == {
-        k: v for k, v in report.data.items() if k != "model"
+    left_out = {"filters", "summary"}  # they name the regions
+    assert {k: v for k, v in again.data.items() if k not in left_out} == {
+        k: v for k, v in report.data.items() if k not in left_out
     }
+    for one, other in zip(again.data["filters"], report.data["filters"], strict=True):
+        assert one["needed"]["regions"] == {}
+        assert {**one, "needed": 0} == {**other, "needed": 0}
+
+
+def test_regions_are_counted_by_hand(report):
+    for one in report.data["filters"]:
+        shares = [
+            max(0, min(top + height, 24) - top) * width / (24 * 48)
+            for top, _, height, width in one["needed"]["windows"]
+        ]
+        assert one["needed"]["regions"]["upper"] == pytest.approx(np.median(shares))
+    assert report.data["summary"]["needed_regions"]["upper"]["value"] == 0  # fields are 13×13
 
 
 def test_bad_input_is_one_line(net, tmp_path):

@@ -1,6 +1,7 @@
 """What the measurements on filters amount to: a row each, a summary, and what may be said."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from mien.explain.filters.shapes import FAMILIES, bank
 from mien.types import Finding, Interval, Value
 
 HALF = 0.5  # a line that explains less than half of a pattern does not explain it
+BLIND = 0.95  # where random pictures reach this R², the field is too small to tell
 _REPLICATES = 2000
 
 
@@ -27,6 +29,7 @@ class Measured:
     ``mean_r2`` and ``mean_null_r2``; best: int64 D, which pattern; and the best fit's parameters.
     line, grey: float32 D, activation for the best line of the bank, and for mean grey.
     needed: picture, field: float64 D×T; boxes: int64 D×T×4, top, left, height, width.
+    regions: parts of a face by name, bool H×W.
     """
 
     layer: str
@@ -41,6 +44,7 @@ class Measured:
     grey: NDArray[np.float32]
     needed: dict[str, NDArray[Any]]
     evidence: Evidence
+    regions: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     @property
     def living(self) -> NDArray[np.bool_]:
@@ -65,6 +69,14 @@ class Measured:
         way = self.evidence.high[self.numbers].astype(np.float64) - self.grey
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.where(way > 0, (self.line - self.grey) / way, np.nan))
+
+    def covered(self, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """The share of a region that each filter's windows hold, the median over them; D."""
+        shares = np.array([
+            [mask[t : t + h, x : x + w].sum() / max(mask.sum(), 1) for t, x, h, w in boxes]
+            for boxes in self.needed["boxes"].tolist()
+        ])  # fmt: skip
+        return np.asarray(np.median(shares, axis=1))
 
     def row(self, d: int, names: tuple[str, ...]) -> dict[str, Any]:
         """One filter, JSON-able; classes by falling effect."""
@@ -112,6 +124,7 @@ class Measured:
                 "picture": _median(self.needed["picture"][d]),
                 "field": _median(self.needed["field"][d]),
                 "windows": self.needed["boxes"][d].tolist(),
+                "regions": {k: float(self.covered(mask)[d]) for k, mask in self.regions.items()},
             },
         }  # fmt: skip
 
@@ -129,8 +142,10 @@ def verdict(found: Measured) -> str:
 
     It holds where surely more than half of the filters are explained by a line. It fails where
     surely fewer than half are either explained by one, or fired by one to 90 % of the way from
-    grey to their best real patch.
+    grey to their best real patch. In a field of few pixels every picture is a line: untold.
     """
+    if found.threshold > BLIND or not found.living.any():
+        return "untold"
     numbers = _summary(found)
     share, either = numbers["explained"], numbers["either"]
     if share.low > HALF:
@@ -184,6 +199,10 @@ def _summary(found: Measured) -> dict[str, Any]:
         "response": median(found.response[alive]),
         "needed_picture": median(picture[alive]),
         "needed_field": median(field[alive]),
+        "needed_regions": {
+            name: wilson(int((found.covered(mask)[alive] >= HALF).sum()), n).to_json()
+            for name, mask in found.regions.items()
+        },
     }
 
 

@@ -2,6 +2,8 @@
 
 import io
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from mien import __version__
+from mien.errors import RunError
 from mien.explain.filters.layer import choose_layer
 from mien.jobs.evaluate import split_name
 from mien.jobs.filter_findings import Measured, findings, summary
@@ -18,11 +21,11 @@ from mien.jobs.filter_source import FilterOptions, asked_filters, pictures_for, 
 from mien.jobs.filter_work import CHUNK, Work
 from mien.jobs.foreign import open_network
 from mien.jobs.partial import Partial
-from mien.runs import write_atomic, write_json
+from mien.runs import read_json, write_atomic, write_json
 from mien.train.hardware import choose_hardware
-from mien.types import Finding, Progress, silent
+from mien.types import Finding, Interval, Progress, Value, silent
 
-__all__ = ["FilterOptions", "FilterReport", "filters"]
+__all__ = ["FilterOptions", "FilterReport", "filters", "read_filters"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,6 +52,7 @@ def filters(
     options: FilterOptions | None = None,
     *,
     out: Path | str | None = None,
+    regions: Mapping[str, NDArray[np.bool_]] | None = None,
     progress: Progress = silent,
 ) -> FilterReport:
     """Look at the filters of ``model`` (as in ``open_network``) with the pictures of ``source``.
@@ -56,6 +60,9 @@ def filters(
     Writes ``explain/filters.json`` and ``.npz`` into ``out``, or the run folder that the model
     lies in, or ``<model's name>-filters``. What a killed call had done is kept beside them, and
     the same call goes on from there.
+
+    regions: parts of a registered face by name, bool H×W; said is which of them the windows hold
+    that a filter needs.
 
     Raises:
         MienError: the model, the data or an option cannot be used.
@@ -76,7 +83,7 @@ def filters(
            "options": json.loads(json.dumps(asdict(how)))}  # fmt: skip
     partial = Partial(folder / "filters.partial", key)
     work = Work(opened, chosen, pictures.images, how, device, partial, progress)
-    found = work.run(chosen_by)
+    found = replace(work.run(chosen_by), regions=dict(regions or {}))
     data, arrays = _written(found, work, names)
     data |= {"split": split_name(how.split), "seed": how.seed, "model": opened.name,
              "model_checksum": checksum, "data_fingerprint": pictures.fingerprint}  # fmt: skip
@@ -93,6 +100,37 @@ def filters(
         data=data, arrays=arrays, findings=told, patches=patches, inside=inside,
         drawn_faces=pictures.layout == "synthetic", folder=folder,
     )  # fmt: skip
+
+
+def read_filters(folder: Path | str) -> FilterReport:
+    """What ``filters`` wrote into ``folder/explain``; without the real patches.
+
+    Raises:
+        RunError: it is not there, or cannot be read.
+    """
+    place = Path(folder) / "explain"
+    data = read_json(place / "filters.json")
+    try:
+        with np.load(place / "filters.npz", allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        told = tuple(_finding(one) for one in data["findings"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{place}: the results of 'mien filters' cannot be read ({error})"
+        ) from error
+    return FilterReport(
+        data=data, arrays=arrays, findings=told, patches=np.zeros((0, 0, 0, 0, 0), np.uint8),
+        inside=np.zeros((0, 0, 0, 0), np.bool_), drawn_faces=False, folder=place,
+    )  # fmt: skip
+
+
+def _finding(one: dict[str, Any]) -> Finding:
+    values: dict[str, Value] = {
+        name: Interval(math.nan if v["value"] is None else v["value"], v["low"], v["high"])
+        if isinstance(v, dict) else v
+        for name, v in one["values"].items()
+    }  # fmt: skip
+    return Finding(kind=one["kind"], classes=one["classes"], values=values)
 
 
 def _notes(work: Work, found: Measured) -> list[str]:

@@ -132,7 +132,10 @@ def _show(report: "FilterReport", language: str) -> None:
 
 
 def _names(names: list[str], effects: dict[str, float]) -> str:
-    shown = (f"{name} {effects[name]:+.2f}" for name in names[:_SHOWN])
+    shown = (
+        f"{name} {effects[name]:+.{2 if abs(effects[name]) >= 0.005 else 4}f}"
+        for name in names[:_SHOWN]
+    )
     return ", ".join(shown).replace("-", "\N{MINUS SIGN}") or "–"
 
 

@@ -30,14 +30,16 @@ _BEYOND = np.array(to_rgb(style.SKY)) * 0.35 + 0.65
 
 
 def draw_filters(
-    report: "FilterReport", path_stem: Path, *, images: bool = False
+    report: "FilterReport", path_stem: Path, *, images: bool = False, most: int = MOST
 ) -> tuple[Path, Path]:
     """Write ``<stem>.svg`` and ``<stem>.png``; returns their paths.
 
-    images: show the real patches too. Grey is the same everywhere, 0 black and 255 white; the bars
-    of all cards share one scale. Pale blue in a patch lies beyond the picture.
+    images: show the real patches too, where the report has them. most: cards. Grey is the same
+    everywhere, 0 black and 255 white; the bars of all cards share one scale. Pale blue in a patch
+    lies beyond the picture.
     """
-    rows = report.data["filters"][:MOST]
+    rows = report.data["filters"][:most]
+    images = images and len(report.patches) > 0
     count = min(_PATTERNS, report.arrays["patterns"].shape[1])
     width = (count + 1) * (_SIDE + 0.06) + 1.62
     height = _SIDE + 0.52 + (0.5 if images else 0.0)
