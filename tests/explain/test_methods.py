@@ -209,7 +209,8 @@ def test_gradcam_and_layercam_worked_out_on_paper():
 
 def test_a_linear_network_worked_out_on_paper():
     """Score = Σ w·x: gradient w, times input w·x, integrated w·(x − mean), and a covered square
-    falls by the sum of w·(x − mean) inside it."""
+    falls by the sum of w·(x − mean) inside it.
+    """
     weight = np.random.default_rng(1).normal(size=(4, 4)).astype(np.float32)
     network = nn.Sequential(nn.Flatten(), nn.Linear(16, 2, bias=False))
     with torch.no_grad():
@@ -370,7 +371,7 @@ class TestBadInput:
             Options(**bad)
 
     def test_classes_and_pictures(self, pictures):
-        with pytest.raises(OptionError, match="class 7: .* 0 to 6"):
+        with pytest.raises(OptionError, match=r"class 7: .* 0 to 6"):
             attribute(ResNet(), pictures, method="gradient", targets=np.full(5, 7))
         with pytest.raises(OptionError, match="4 rivals for 5 images"):
             attribute(ResNet(), pictures, method="gradient", rivals=np.zeros(4, np.int64))

@@ -105,7 +105,13 @@ def test_after_an_exception_too(method):
 def test_what_is_done_inside_is_undone():
     network = prepared(ResNet())
     before = portrait(network)
-    with pytest.raises(KeyboardInterrupt), untouched(network):
+    with pytest.raises(KeyboardInterrupt):
+        _meddle(network)
+    assert portrait(network) == before
+
+
+def _meddle(network: nn.Module) -> None:
+    with untouched(network):
         assert not any(module.training for module in network.modules())
         assert not any(weight.requires_grad for weight in network.parameters())
         for weight in network.parameters():
@@ -118,7 +124,6 @@ def test_what_is_done_inside_is_undone():
         network.blocks[0].bn1.running_mean = torch.zeros(4)
         network.blocks[0].bn1.running_var.fill_(7)
         raise KeyboardInterrupt
-    assert portrait(network) == before
 
 
 def test_the_callers_inference_mode_is_no_obstacle():

@@ -19,6 +19,7 @@ from mien.app.commands import (
     demo,
     draw,
     evaluate,
+    explain,
     label,
     train,
     trust,
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, evaluate, compare, audit, label, draw, architecture, check,
+for command in (demo, train, evaluate, compare, audit, label, draw, architecture, check, explain,
                 trust):  # fmt: skip
     command.add_to(app)
 

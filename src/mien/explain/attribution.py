@@ -4,7 +4,8 @@ N images, C channels, H W height and width, K classes. A map is float32 H×W wit
 brightening a pixel (gradients) or its presence (the others) speaks for the class, it is positive.
 """
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -146,7 +147,7 @@ def attribute(
     if chosen.complete:
         whole = _joined([part.whole for part in parts if part.whole is not None])
         residual = np.asarray(maps.sum(axis=(1, 2)) - whole, dtype=np.float32)
-        notes += (_completeness(residual, whole),)
+        notes += (completeness_note(residual, whole),)
     return Attributions(
         maps=maps, logits=_joined([part.logits for part in parts]),
         targets=_joined([part.targets for part in parts]),
@@ -188,11 +189,8 @@ def _explained(job: _Job, x: Tensor, aim: Aim) -> _Part:
         with torch.no_grad():
             aim = aim.resolved(run(job.network, x))
     logits = job.answers.logits
-    try:
+    with _failures_told(job.method):
         maps = job.method.run(job.network, x, aim, job.options).detach().float()
-    except RuntimeError as error:
-        said = (str(error).strip() or "no message").splitlines()[0]
-        raise NetworkError(f"{job.method.title} fails on this network: {said}") from error
     if not torch.isfinite(maps).all():
         raise NetworkError(
             f"{job.method.title} gives values that are not finite on this network, whose scores "
@@ -210,6 +208,16 @@ def _explained(job: _Job, x: Tensor, aim: Aim) -> _Part:
         whole = aim.score(logits) - aim.score(start)
     assert aim.targets is not None
     return _Part(maps=maps, logits=logits, targets=aim.targets, whole=whole)
+
+
+@contextlib.contextmanager
+def _failures_told(method: Method) -> Iterator[None]:
+    """A failure of torch's inside the network as one line."""
+    try:
+        yield
+    except RuntimeError as error:
+        said = (str(error).strip() or "no message").splitlines()[0]
+        raise NetworkError(f"{method.title} fails on this network: {said}") from error
 
 
 def _method(name: str) -> Method:
@@ -234,9 +242,12 @@ def _prepare(
             options = replace(options, baseline=to_input(grey))
         shown = f"pixel {pixel}" if isinstance(pixel, int) else "each picture's own mean grey"
         notes += (f"baseline: {shown}",)
-    if "layer" in method.heeds:
-        options = choose_layer(network, x, options)
-        notes += layer_notes(network, x, options)
+    if "layer" not in method.heeds:
+        options = replace(options, layer="")
+    else:
+        with _failures_told(method):
+            options = choose_layer(network, x, options)
+            notes += layer_notes(network, x, options)
     return options, notes
 
 
@@ -278,7 +289,8 @@ def _classes(classes: NDArray[np.int64] | None, piece: slice, device: str) -> Te
     return torch.from_numpy(np.array(classes[piece], dtype=np.int64)).to(device)
 
 
-def _completeness(residual: NDArray[np.float32], whole: NDArray[np.float32]) -> str:
+def completeness_note(residual: NDArray[np.float32], whole: NDArray[np.float32]) -> str:
+    """How far maps' sums lie (``residual``) from what they promise (``whole``), both N."""
     share = np.abs(residual) / np.maximum(np.abs(whole), 1e-6)
     middle, most = np.percentile(share, (50, 95))
     return (
