@@ -80,7 +80,8 @@ def load_arrays(folder: Path | None, key: str) -> dict[str, NDArray[Any]] | None
     if folder is None:
         return None
     try:
-        with np.load(folder / f"{key}.npz", allow_pickle=False) as file:
+        content = io.BytesIO((folder / f"{key}.npz").read_bytes())
+        with np.load(content, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, KeyError, EOFError):
         return None

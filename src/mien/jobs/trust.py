@@ -4,7 +4,6 @@ Each finished part is kept beside the results and reused while model, pictures, 
 code of the explain room are the same; an interrupted run goes on where it stopped.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from mien.config import to_json
-from mien.errors import DataError, NetworkError, OptionError, RunError
+from mien.errors import DataError, OptionError
 from mien.explain.attribution import METHODS
+from mien.explain.ready import run
 from mien.explain.trust.baselines import BASELINES
 from mien.explain.trust.curves import CurveOptions, Prober
 from mien.explain.trust.measure import (
@@ -28,14 +28,16 @@ from mien.explain.trust.measure import (
 )
 from mien.explain.trust.randomise import layers
 from mien.explain.trust.verdict import judge, judge_baseline
-from mien.jobs import evaluate as evaluation
+from mien.explain.untouched import untouched
 from mien.jobs import kept
-from mien.jobs.foreign import Opened, open_network
+from mien.jobs.evaluate import choose_split, make_folder, split_name
+from mien.jobs.foreign import Opened
 from mien.jobs.one_region import RegionOptions, RegionTable, curve_precision, region_table
-from mien.jobs.prepare import DataOptions, read_source
+from mien.jobs.prepare import DataOptions
 from mien.jobs.shuffled_labels import shuffled_labels
+from mien.jobs.subject import Subject as Tested
+from mien.jobs.subject import open_subject, read_for
 from mien.jobs.trust_report import TrustReport
-from mien.models.checkpoint import load_model
 from mien.runs import write_json
 from mien.types import ImageSet, Progress, silent
 
@@ -96,12 +98,13 @@ def trust(
         MienError: bad model, data or options.
     """
     options = options or TrustOptions()
-    opened = open_network(model, options.input_shape)
-    folder = _folder(model, opened, out)
-    data = _read(model, opened, source, options, progress)
+    tested = open_subject(model, options.input_shape)
+    opened = tested.opened
+    folder = _folder(tested, out)
+    data, read_notes = read_for(tested, source, options.data, progress)
     images = _sample(data, options)
     targets = _targets(opened, images)
-    notes = [*opened.notes, *_fixed_notes(options, len(images))]
+    notes = [*opened.notes, *read_notes, *_fixed_notes(options, len(images))]
     shuffled = None
     if not options.quick:
         memorised = shuffled_labels(
@@ -113,7 +116,7 @@ def trust(
             f"a fresh network knows {100 * memorised.known:.1f} % of {memorised.images:,} "
             "shuffled labels"
         )
-    other = _other(options, opened)
+    other = _other(options, tested)
     groups = layers(opened.network, opened.as_input(torch.from_numpy(images[:2])))
 
     def make_subject() -> Subject:
@@ -123,13 +126,12 @@ def trust(
         )  # fmt: skip
         return Subject(
             network=opened.network, images=images, targets=targets, prober=prober, groups=groups,
-            shuffled=shuffled, other=other.network if other else None,
+            shuffled=shuffled, other=other.opened.network if other else None,
             as_input=_as_input(opened, floats=True), seed=options.seed,
         )  # fmt: skip
 
-    checksum = _checksum(model, opened)
-    rival = _checksum(options.other, other) if other else ""
-    facts = [kept.code_of_explain(), checksum, data.fingerprint, rival, _relevant(options)]
+    rival = other.checksum if other else ""
+    facts = [kept.code_of_explain(), tested.checksum, data.fingerprint, rival, _relevant(options)]
     parts = _measure(folder / "trust-parts", facts, make_subject, options, progress)
     region = None
     if not options.quick:
@@ -137,7 +139,7 @@ def trust(
         notes.append(_region_note(region))
     report = TrustReport(
         n=len(images), split=options.split, seed=options.seed, model=opened.name,
-        model_checksum=checksum, data_fingerprint=data.fingerprint,
+        model_checksum=tested.checksum, data_fingerprint=data.fingerprint,
         methods=tuple(
             judge(
                 name, METHODS[name].title, parts[name], {b: parts[b] for b in BASELINES},
@@ -176,9 +178,9 @@ def _measure(
         arrays = kept.load_arrays(folder, key)
         if arrays is None:
             subject = subject or make_subject()
-            run = measure_method if name in METHODS else measure_baseline
+            measure = measure_method if name in METHODS else measure_baseline
             title = METHODS[name].title if name in METHODS else BASELINES[name].title
-            arrays = run(name, subject, progress=_titled(progress, title)).arrays()
+            arrays = measure(name, subject, progress=_titled(progress, title)).arrays()
             kept.keep_arrays(folder, key, arrays)
         parts[name] = from_arrays(arrays)
     progress("methods and baselines", len(names), len(names))
@@ -195,26 +197,12 @@ def _relevant(options: TrustOptions) -> dict[str, Any]:
     return {k: v for k, v in plain.items() if k not in ("methods", "other", "regions", "data")}
 
 
-def _read(
-    model: str, opened: Opened, source: str, options: TrustOptions, progress: Progress
-) -> ImageSet:
-    shape = opened.shape
-    if len(shape) != 3 or shape[1] != shape[2] or shape[0] not in (1, 3):
-        raise DataError(f"pictures are 1 or 3 channels and square, the network takes {shape}")
-    if opened.own:
-        loaded, home = load_model(model), evaluation.run_folder(Path(model))
-        how = evaluation.data_options(loaded, options.data, home, source)
-        return evaluation.as_trained(read_source(source, how, progress=progress), loaded)[0]
-    how = replace(options.data, size=shape[1], colour=shape[0] == 3)
-    return read_source(source, how, progress=progress)
-
-
 def _sample(data: ImageSet, options: TrustOptions) -> NDArray[np.uint8]:
     """A random sample of the split in random order, so that its first images are one as well.
 
     A blank picture has no parts that could be deleted.
     """
-    chosen = evaluation.choose_split(data, evaluation.split_name(options.split))
+    chosen = choose_split(data, split_name(options.split))
     order = np.random.default_rng((options.seed, 1)).permutation(chosen)
     images = np.array(data.images[order[: options.images + 64]])
     varied = images.reshape(len(images), -1).std(axis=1) > 0
@@ -225,20 +213,16 @@ def _sample(data: ImageSet, options: TrustOptions) -> NDArray[np.uint8]:
 
 
 def _targets(opened: Opened, images: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The predicted classes."""
-    network, found = opened.network, []
-    mode = network.training
-    network.eval()
-    try:
-        with torch.no_grad():
-            for begin in range(0, len(images), 256):
-                pixels = torch.from_numpy(images[begin : begin + 256])
-                found.append(network(opened.as_input(pixels)).argmax(1).numpy())
-    except RuntimeError as error:
-        said = str(error).splitlines()[0]
-        raise NetworkError(f"{opened.name}: fails on pictures: {said}") from error
-    finally:
-        network.train(mode)
+    """The predicted classes.
+
+    Raises:
+        NetworkError: the network fails on the pictures, or is no classifier.
+    """
+    found = []
+    with untouched(opened.network), torch.no_grad():
+        for begin in range(0, len(images), 256):
+            pixels = opened.as_input(torch.from_numpy(images[begin : begin + 256]))
+            found.append(run(opened.network, pixels).argmax(1).numpy())
     return np.concatenate(found)
 
 
@@ -249,38 +233,22 @@ def _as_input(opened: Opened, *, floats: bool) -> Callable[[torch.Tensor], torch
     return opened.as_input
 
 
-def _other(options: TrustOptions, opened: Opened) -> Opened | None:
+def _other(options: TrustOptions, tested: Tested) -> Tested | None:
     if not options.other:
         return None
-    other = open_network(options.other, options.input_shape)
-    if other.shape != opened.shape or other.own != opened.own:
+    other = open_subject(options.other, options.input_shape)
+    if other.opened.shape != tested.opened.shape or other.opened.own != tested.opened.own:
         raise OptionError(f"--other {options.other}: takes other pictures than the model")
     return other
 
 
-def _folder(model: str, opened: Opened, out: Path | str | None) -> Path:
-    home = evaluation.run_folder(Path(model)) if opened.own else None
+def _folder(tested: Tested, out: Path | str | None) -> Path:
     if out is not None:
         folder = Path(out)
-    elif home is not None:
-        folder = home / "explain"
     else:
-        stem = Path(model).stem if opened.own else model.rpartition(":")[2]
-        folder = Path(f"{stem}-trust")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{folder}: cannot be made; name another folder with --out") from error
+        folder = tested.home / "explain" if tested.home else Path(f"{tested.stem}-trust")
+    make_folder(folder)
     return folder
-
-
-def _checksum(model: str, opened: Opened) -> str:
-    if opened.own:
-        return load_model(model).checksum
-    digest = hashlib.sha256()
-    for name, value in opened.network.state_dict().items():
-        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _fixed_notes(options: TrustOptions, n: int) -> list[str]:

@@ -1,5 +1,6 @@
 """Whether to believe each method: a row a method, a column a test, and the verdict."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from mien.jobs.trust_report import TrustReport
 from mien.types import Interval
 from mien.words.trust import FIGURE, NAMES, short_verdict
 
-_ROW, _TOP, _BOTTOM = 0.36, 1.5, 0.62  # inches
-_LEFT, _PANEL, _GAP, _RIGHT = 1.75, 1.22, 0.24, 2.75
+_ROW, _TOP, _BOTTOM = 0.36, 1.28, 0.62  # inches
+_LEFT, _PANEL, _GAP, _RIGHT = 1.75, 1.22, 0.24, 2.9
+_LETTERS = 36  # of a verdict in a line
 
 
 def draw_trust(report: TrustReport, path_stem: Path, *, language: str = "en") -> tuple[Path, Path]:
@@ -111,13 +113,14 @@ def _names(figure: Figure, report: TrustReport, language: str, width: float, hei
     def put(x: float, row: float, text: str, color: str, weight: str = "normal") -> None:
         y = _BOTTOM + inner * (1 - (row + 0.5) / span)
         figure.text(x / width, y / height, text, color=color, va="center", weight=weight,
-                    size=style.BODY - 0.5)  # fmt: skip
+                    size=style.BODY - 0.5, linespacing=1.15)  # fmt: skip
 
     verdict = width - _RIGHT + 0.02
     for row, one in zip(heights, report.methods, strict=False):
         put(0.25, row, one.title, style.INK)
         color = style.GREEN if one.verdict == "passes" else style.VERMILLION
-        put(verdict, row, short_verdict(one.verdict, one.against, language), color, "bold")
+        said = short_verdict(one.verdict, one.against, language)
+        put(verdict, row, "\n".join(textwrap.wrap(said, _LETTERS)), color, "bold")
     for row, base in zip(heights[len(report.methods) :], report.baselines, strict=True):
         put(0.25, row, NAMES[language].get(base.baseline, base.title), style.SOFT)
         put(verdict, row, words["nothing"], style.SOFT)

@@ -50,8 +50,11 @@ def mean_face(images: Images, seed: int = 0) -> Maps:
 def blurred_noise(images: Images, seed: int = 0) -> Maps:
     """White noise blurred with a deviation of a sixteenth of the side, another for each picture."""
     _, H, W = _grey(images).shape
-    noise = np.random.default_rng((seed, 1)).standard_normal((len(images), H, W), np.float32)
-    smooth = np.stack([_blurred(one, H / 16) for one in noise])
+    margin = H // 4  # cut off, since a blur is uneven at the border
+    shape = (len(images), H + 2 * margin, W + 2 * margin)
+    white = np.random.default_rng((seed, 1)).standard_normal(shape, np.float32)
+    inner = slice(margin, margin + H), slice(margin, margin + W)
+    smooth = np.stack([_blurred(one, H / 16)[inner] for one in white])
     return np.asarray(smooth - smooth.min(axis=(1, 2), keepdims=True), np.float32)
 
 
