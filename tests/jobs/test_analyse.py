@@ -82,9 +82,8 @@ def test_worked_numbers_are_those_of_the_network(tmp_path: Path):
     k = batch["about"]["feature"]
     x = torch.tensor(batch["x"], dtype=torch.float64, requires_grad=True)
     spread = ((x - x.mean()) ** 2).mean() + layer.eps
-    y = float(layer.weight.detach()[k]) * (x - x.mean()) / spread.sqrt() + float(
-        layer.bias.detach()[k]
-    )
+    gamma, beta = (float(w.detach()[k]) for w in (layer.weight, layer.bias))
+    y = gamma * (x - x.mean()) / spread.sqrt() + beta
     y.backward(torch.tensor(batch["dy"], dtype=torch.float64))
     numbers = worked_numbers("batchnorm", batch)
     assert numbers["y"] == pytest.approx(y.detach().numpy(), abs=1e-12)

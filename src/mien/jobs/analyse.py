@@ -323,7 +323,7 @@ KINDS: tuple[_Kind, ...] = (
     _Kind(name="check", file="theory/check.json", seconds=6, make=_check,
           verb="mien check RUN --data DATA --json > RUN/theory/check.json"),
     _Kind(name="saliency", file="explain/saliency.json", seconds=10, make=_saliency,
-          verb="mien explain RUN DATA --per-class"),
+          verb="mien explain RUN DATA"),
     _Kind(name="drawn", file="explain/drawn.json", seconds=1, make=_drawn,
           verb="mien report RUN --analyse"),
     _Kind(name="suspects", file="explain/suspects.json", seconds=1, make=_suspects,

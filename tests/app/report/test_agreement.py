@@ -38,7 +38,7 @@ def numbers_of(run: Path, out: Path) -> dict[str, str]:
         "table": re.search(r"without a copy in training</th><td[^>]*>\d+</td><td[^>]*>([^<]+)<",
                            confusion)[1],
         "classes": re.search(r"Macro-F1 ([^<]+?) over", classes)[1],
-        "classes-label": re.search(r"macro-F1 ([^,;]+\d\]), ", confusion)[1],
+        "classes-label": re.search(r"macro-F1 ([^;]+?\]), ", confusion)[1],
     }  # fmt: skip
 
 

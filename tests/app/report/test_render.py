@@ -2,9 +2,12 @@
 
 import re
 import shutil
+from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mien.app.report import render
@@ -61,7 +64,7 @@ def test_a_whole_run(whole_run: Path, tmp_path: Path, language: str) -> None:
     assert outline.silent == 0
     assert f'<html lang="{language}">' in text
     assert 'class="missing"' not in text
-    assert "default-src 'none'" in text
+    assert "default-src 'none'" in unescape(text)
     body = re.sub(r"<(script|style)\b.*?</\1>", "", text, flags=re.DOTALL)
     assert not LOADING.search(body)
     assert not re.search(r"\{[a-z_]+\}", body.replace("{shown}", "").replace("{n}", ""))
@@ -125,7 +128,8 @@ def test_pdf_without_a_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_names_cannot_break_out(whole_run: Path, tmp_path: Path) -> None:
     run = shutil.copytree(whole_run, tmp_path / "<b>&run")
     outputs = read_predictions(run / "predictions.parquet")
-    outputs.ids[:] = [f"</script><script>alert({n})" for n in range(len(outputs))]
+    ids = np.array([f"</script><script>alert({n})" for n in range(len(outputs))])
+    outputs = replace(outputs, ids=ids)
     write_predictions(run / "predictions.parquet", outputs)
     text = rendered(run, tmp_path / "page.html")
     assert "<script>alert" not in text

@@ -124,7 +124,7 @@ def style(language: str = "en") -> Iterator[None]:
         mpl.rcdefaults()
         mpl.rcParams.update(_SETTINGS)
         if language == "zh-Hant":
-            mpl.rcParams["font.sans-serif"] = ["DejaVu Sans", *cjk_fonts()[:1]]
+            mpl.rcParams["font.family"] = ["DejaVu Sans", *cjk_fonts()[:1]]
         yield
 
 

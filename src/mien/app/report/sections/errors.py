@@ -10,6 +10,7 @@ from mien.app.figures.confusion import cell_color, draw_confusion, share_text
 from mien.app.figures.style import ink_on
 from mien.app.report.context import Context, Table
 from mien.app.report.pixels import picture
+from mien.app.report.sections.looking import pair
 from mien.evaluate.confusion import Scores
 from mien.evaluate.findings import findings, strongest
 from mien.evaluate.pairs import confused_pairs
@@ -186,7 +187,7 @@ def suspects(c: Context) -> dict[str, Any]:
     """Images whose label may be wrong, and the images of the worst pair."""
     t = c.t
     if c.lacks("suspects"):
-        return c.missing("suspects", "mien explain {run} {data} --suspects")
+        return c.missing("suspects", "mien report {run} --analyse")
     data = c.g.found["suspects"]
     rows = [
         [one["id"], t.name(one["label"]), t.name(one["suggested"]),
@@ -205,5 +206,6 @@ def suspects(c: Context) -> dict[str, Any]:
                                 "label": t.name(one["label"]),
                                 "suggested": t.name(one["suggested"])})  # fmt: skip
     return {"about": about, "sentences": c.findings("suspects"), "gallery": gallery,
+            "pair": pair(c),
             "table": Table(caption=t("suspects"), head=head, rows=rows, numeric=(3,),
                            quiet=True)}  # fmt: skip

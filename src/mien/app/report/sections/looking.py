@@ -27,7 +27,7 @@ def saliency(c: Context) -> dict[str, Any]:
         "trust": _trust(c),
     }  # fmt: skip
     if c.lacks("saliency") or "saliency" not in c.g.arrays:
-        return {**answer, "gallery": c.missing("saliency", "mien explain {run} {data} --per-class")}
+        return {**answer, "gallery": c.missing("saliency", "mien explain {run} {data}")}
     data = c.g.found["saliency"]
     about = t("saliency-about", title=data["title"], n=f"{data['n']:,}",
               split=t.word("split", data["split"]))  # fmt: skip
@@ -128,7 +128,7 @@ def _interval(data: dict[str, Any] | None) -> Interval:
 def _regions(c: Context) -> dict[str, Any]:
     t = c.t
     if c.lacks("regions"):
-        return c.missing("regions", "mien explain {run} {data} --regions")
+        return c.missing("regions", "mien report {run} --analyse")
     data = c.g.found["regions"]
     by = {(one["class"], one["which"], one["region"]): one for one in data["cells"]}
     tables = []
@@ -173,6 +173,24 @@ def _trust(c: Context) -> dict[str, Any]:
     return {"about": about, "sentences": sentences, "notes": data.get("notes", []),
             "table": Table(caption=t("trust"), head=head, rows=rows,
                            numeric=(2, 3, 4, 5))}  # fmt: skip
+
+
+def pair(c: Context) -> dict[str, Any] | None:
+    """The most confused pair: its sentences, mean faces, and what speaks for one over the other."""
+    if c.lacks("pairs"):
+        return None
+    t, data, arrays = c.t, c.g.found["pairs"], c.g.arrays.get("pairs", {})
+    names = {role: t.name(data[role]) for role in ("truth", "predicted")}
+    faces = [
+        {"src": picture(np.clip(arrays[key], 0, 255).astype(np.uint8)[None]),
+         "alt": t(f"pair-{key}", **names)}
+        for key in ("right", "confused", "rival") if key in arrays
+    ]  # fmt: skip
+    if "difference" in arrays and "confused" in arrays:
+        values = arrays["difference"]
+        faces.append({"src": over(arrays["confused"], values, shared_limit([values])),
+                      "alt": t("pair-difference", **names)})  # fmt: skip
+    return {"title": t("pair-title", **names), "sentences": c.findings("pairs"), "faces": faces}
 
 
 def filters(c: Context) -> dict[str, Any]:
