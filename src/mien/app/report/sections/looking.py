@@ -122,7 +122,10 @@ def _drawn(c: Context) -> list[dict[str, Any]]:
 
 
 def _interval(data: dict[str, Any] | None) -> Interval:
-    return Interval.from_json(data) if data else Interval(math.nan, 0, 1)
+    """An interval of a file; undefined where there is none, or too few images for its ends."""
+    if not data or any(data[end] is None for end in ("value", "low", "high")):
+        return Interval(math.nan, 0, 1)
+    return Interval.from_json(data)
 
 
 def _regions(c: Context) -> dict[str, Any]:
