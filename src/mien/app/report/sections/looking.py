@@ -148,7 +148,9 @@ def _regions(c: Context) -> dict[str, Any]:
             tables.append(Table(caption=t(f"regions-{which}"), head=head, rows=rows,
                                 numeric=tuple(range(1, len(head)))))  # fmt: skip
     about = t("regions-about", n=f"{data['n']:,}", split=t.word("split", data["split"]),
-              method=data["method"], shift=data["shift"])  # fmt: skip
+              method=data["method"])  # fmt: skip
+    if data["shift"]:
+        about += t("regions-shift", shift=data["shift"])
     return {"about": about, "sentences": c.findings("regions"), "tables": tables}
 
 
