@@ -130,9 +130,9 @@ ENGLISH = {
     "report-regions": "Face regions",
     "report-regions-about": (
         "Share of attribution divided by share of area, by {method}, over {n} images ({split}); 1 "
-        "means no more than its area. The intervals include shifts of the regions by {shift} "
-        "pixels."
+        "means no more than its area."
     ),
+    "report-regions-shift": " The intervals include shifts of the regions by {shift} pixels.",
     "report-regions-all": "All images",
     "report-regions-right": "Images predicted right",
     "report-regions-wrong": "Images predicted wrong",
@@ -306,8 +306,8 @@ CHINESE = {
     "report-regions": "臉部區域",
     "report-regions-about": (
         "以 {method} 對 {n} 張影像（{split}）計算歸因占比除以面積占比；1 表示與其面積相當。"
-        "區間已包含區域平移 {shift} 個像素的影響。"
     ),
+    "report-regions-shift": "區間已包含區域平移 {shift} 個像素的影響。",
     "report-regions-all": "所有影像",
     "report-regions-right": "預測正確的影像",
     "report-regions-wrong": "預測錯誤的影像",

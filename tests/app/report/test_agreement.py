@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,9 @@ def test_all_change_together(whole_run: Path, tmp_path: Path) -> None:
     run = shutil.copytree(whole_run, tmp_path / "run")
     before = numbers_of(run, tmp_path / "a.html")
     outputs = read_predictions(run / "predictions.parquet")
-    outputs.logits[:120] = np.roll(outputs.logits[:120], 1, axis=1)
+    logits = outputs.logits.copy()
+    logits[:120] = np.roll(logits[:120], 1, axis=1)
+    outputs = replace(outputs, logits=logits)
     write_predictions(run / "predictions.parquet", outputs)
     after = numbers_of(run, tmp_path / "b.html")
     for seen in (before, after):

@@ -20,9 +20,7 @@ from report_runs import make_run
 SECTIONS = ["summary", "architecture", "history", "confusion", "saliency", "filters", "maths",
             "calibration", "audit", "suspects", "provenance", "card"]  # fmt: skip
 # What may load something. A namespace or a citation is no request.
-LOADING = re.compile(
-    r"""(?:src|srcset|poster|data|action)\s*=\s*["']?(?!data:)\S|@import|url\((?!#)"""
-)
+LOADING = re.compile(r"""\s(?:src|srcset|poster|data|action)=(?!"data:)|@import|url\((?!#)""")
 
 
 def rendered(run: Path, out: Path, **options: str) -> str:

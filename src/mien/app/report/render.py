@@ -60,7 +60,7 @@ def report(gathered: Gathered, out: Path, *, language: str = "en") -> tuple[Path
     )
     sections: list[dict[str, Any]] = [
         {"id": key, "number": number, "title": context.t(key), "template": f"{key}.html.j2",
-         "view": make(context)}
+         "view": _view(make, context)}
         for key, number, make in _SECTIONS
     ]  # fmt: skip
     heading = gathered.name
@@ -69,6 +69,17 @@ def report(gathered: Gathered, out: Path, *, language: str = "en") -> tuple[Path
                 data=data, run=heading, notes=context.notes)  # fmt: skip
     write(out, text)
     return out, context.notes
+
+
+def _view(make: Callable[[Context], dict[str, Any]], context: Context) -> dict[str, Any]:
+    """A section; where a file of another version cannot be used, the page says so and goes on."""
+    try:
+        return make(context)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        if make is summary:
+            raise
+        what = f"{type(error).__name__}: {error}"
+        return {"missing": context.t("damaged", what=what), "command": "mien report RUN --analyse"}
 
 
 def page(

@@ -122,7 +122,10 @@ def _drawn(c: Context) -> list[dict[str, Any]]:
 
 
 def _interval(data: dict[str, Any] | None) -> Interval:
-    return Interval.from_json(data) if data else Interval(math.nan, 0, 1)
+    """An interval of a file; undefined where there is none, or too few images for its ends."""
+    if not data or any(data[end] is None for end in ("value", "low", "high")):
+        return Interval(math.nan, 0, 1)
+    return Interval.from_json(data)
 
 
 def _regions(c: Context) -> dict[str, Any]:
@@ -145,7 +148,9 @@ def _regions(c: Context) -> dict[str, Any]:
             tables.append(Table(caption=t(f"regions-{which}"), head=head, rows=rows,
                                 numeric=tuple(range(1, len(head)))))  # fmt: skip
     about = t("regions-about", n=f"{data['n']:,}", split=t.word("split", data["split"]),
-              method=data["method"], shift=data["shift"])  # fmt: skip
+              method=data["method"])  # fmt: skip
+    if data["shift"]:
+        about += t("regions-shift", shift=data["shift"])
     return {"about": about, "sentences": c.findings("regions"), "tables": tables}
 
 
