@@ -39,6 +39,7 @@ def mien_here(monkeypatch, capsys, tmp_path):
 def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("cli") / "run"
     done = mien("train", "synthetic:300", "--recipe", "demo", "--epochs", "1", "--threads", "1",
+                "--no-report",
                 "--set", "model.widths=4,8,8,8", "--out", out)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "epoch 1/1" in done.stderr
@@ -47,7 +48,8 @@ def run(tmp_path_factory):
     return out
 
 
-VERBS = ["demo", "train", "evaluate", "compare", "audit", "label", "draw", "architecture", "check"]
+VERBS = ["demo", "train", "evaluate", "compare", "report", "explain", "regions", "pairs", "filters",
+         "trust", "audit", "label", "draw", "architecture", "check"]  # fmt: skip
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -84,7 +86,9 @@ def test_base_verbs_need_no_torch(tmp_path):
     assert done.returncode == 0, done.stderr
     for verb in (["train", "synthetic:100"], ["demo"], ["compare", "a", "b"],
                  ["evaluate", "m", "d"], ["label", "x", "--model", "m"],
-                 ["architecture", "m"], ["check", "m"]):  # fmt: skip
+                 ["architecture", "m"], ["check", "m"], ["report", "m"], ["explain", "m", "x.png"],
+                 ["regions", "m", "d"], ["pairs", "m", "d"], ["filters", "m", "d"],
+                 ["trust", "m", "d"]):  # fmt: skip
         done = mien(*verb, **path)
         assert done.returncode == 2
         assert done.stderr.strip() == (
@@ -272,7 +276,7 @@ def test_an_error_ends_all_ranks_with_one_line_of_miens():
 def test_two_ranks_train_one_model(tmp_path):
     out = tmp_path / "run"
     done = torchrun("synthetic:300", "--recipe", "demo", "--epochs", "2", "--set",
-                    "model.widths=4,8,8,8", "--out", out, "--json")  # fmt: skip
+                    "model.widths=4,8,8,8", "--out", out, "--json", "--no-report")  # fmt: skip
     assert done.returncode == 0, done.stderr
     data = json.loads(done.stdout)  # one document: the other rank is mute
     assert data["whole"]["n"] == 30
