@@ -92,9 +92,9 @@ def fragment(
     return (
         f'<section id="{section.key}">\n<h{level}>{title}</h{level}>\n'
         f"<p>{_inline(intro or section.intro[language])}</p>\n"
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{title}">\n'
+        f'<section class="scroll" tabindex="0" aria-label="{title}">\n'
         f"<table>\n<thead><tr>{head}</tr></thead>\n"
-        f"<tbody>\n{''.join(rows)}</tbody>\n</table>\n</div>\n</section>\n"
+        f"<tbody>\n{''.join(rows)}</tbody>\n</table>\n</section>\n</section>\n"
     )
 
 

@@ -4,7 +4,7 @@ Small enough to be done again by hand; or a network's own numbers. Imports no to
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from mien.theory.shapes import Window, convolution_size
 from mien.theory.softmax import class_losses, cross_entropy, jacobian
 
 F64 = NDArray[np.float64]
+T = TypeVar("T")
 
 # The worked examples' inputs: everything else follows from these.
 WIDTH, KERNEL, STRIDE, PADDING = 48, 5, 2, 1
@@ -25,9 +26,14 @@ Y = np.array([1.0, 0.0, 0.0])
 
 
 def shape_numbers(
-    width: int = WIDTH, kernel: int = KERNEL, stride: int = STRIDE, padding: int = PADDING
+    width: int | None = None,
+    kernel: int | None = None,
+    stride: int | None = None,
+    padding: int | None = None,
 ) -> dict[str, F64]:
-    """The output size of a convolution."""
+    """The output size of a convolution; by default, here and below, the worked example's."""
+    width, kernel = _or(width, WIDTH), _or(kernel, KERNEL)
+    stride, padding = _or(stride, STRIDE), _or(padding, PADDING)
     size = convolution_size(
         width, Window(kernel=kernel, stride=stride, before=padding, after=padding)
     )
@@ -37,16 +43,18 @@ def shape_numbers(
 
 
 def batchnorm_numbers(
-    x: F64 = X,
-    gamma: float = GAMMA,
-    beta: float = BETA,
-    eps: float = EPSILON,
-    dy: F64 = DOUT,
-    rate: float = RATE,
+    x: F64 | None = None,
+    gamma: float | None = None,
+    beta: float | None = None,
+    eps: float | None = None,
+    dy: F64 | None = None,
+    rate: float | None = None,
 ) -> dict[str, F64]:
     """Forward and backward pass of one feature over a batch: ``x`` and ``dy`` are float64 m."""
-    column = np.asarray(x, dtype=np.float64)[:, None]
-    upstream = np.asarray(dy, dtype=np.float64)
+    column = np.asarray(_or(x, X), dtype=np.float64)[:, None]
+    upstream = np.asarray(_or(dy, DOUT), dtype=np.float64)
+    gamma, beta, eps = _or(gamma, GAMMA), _or(beta, BETA), _or(eps, EPSILON)
+    rate = _or(rate, RATE)
     forward = bn.batchnorm_forward(column, [gamma], [beta], eps=eps)
     back = bn.batchnorm_backward(forward, upstream[:, None])
     gamma_new, beta_new = bn.descend([gamma], [beta], back, rate)
@@ -60,9 +68,9 @@ def batchnorm_numbers(
     return {name: np.asarray(value, dtype=np.float64).ravel() for name, value in named.items()}
 
 
-def softmax_numbers(z: F64 = Z, y: F64 = Y) -> dict[str, F64]:
+def softmax_numbers(z: F64 | None = None, y: F64 | None = None) -> dict[str, F64]:
     """Softmax with cross-entropy of float64 K logits ``z`` against targets ``y``."""
-    z, y = np.asarray(z, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    z, y = (np.asarray(v, dtype=np.float64) for v in (_or(z, Z), _or(y, Y)))
     found = cross_entropy(z, y)
     return {
         "z": z, "t": y, "p": found.p, "jacobian": jacobian(z), "loss": found.loss, "dp": found.dp,
@@ -70,13 +78,18 @@ def softmax_numbers(z: F64 = Z, y: F64 = Y) -> dict[str, F64]:
     }  # fmt: skip
 
 
-def course_numbers(z: F64 = Z, y: F64 = Y) -> dict[str, F64]:
+def course_numbers(z: F64 | None = None, y: F64 | None = None) -> dict[str, F64]:
     """The course's form on the same logits."""
-    found = class_losses(np.asarray(z, dtype=np.float64), np.asarray(y, dtype=np.float64))
+    z, y = (np.asarray(v, dtype=np.float64) for v in (_or(z, Z), _or(y, Y)))
+    found = class_losses(z, y)
     return {
         "losses": found.losses, "dLt_dp": found.dp, "diagonal": found.diagonal, "dLt_dz": found.dz,
         "cross": found.cross_terms, "dz_of_sum": found.dz_of_sum,
     }  # fmt: skip
+
+
+def _or(given: T | None, example: T) -> T:
+    return example if given is None else given
 
 
 def worked_numbers(key: str, given: Mapping[str, Any]) -> dict[str, F64]:

@@ -107,4 +107,5 @@ class Context:
             if note not in self.notes:
                 self.notes.append(note)
         svg, _ = draw(*given, stem, language=self.t.code)
-        return Plot(svg=inline(svg, name, label), caption=caption, file=name)
+        file = name if self.t.code == "en" else f"{self.t.code}/{name}"
+        return Plot(svg=inline(svg, name, label), caption=caption, file=file)
