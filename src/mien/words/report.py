@@ -23,6 +23,7 @@ ENGLISH = {
     "report-made": (
         "Made by mien {version} from {run}. Brackets are 95 % intervals. The page needs no network."
     ),
+    "report-more-sentences": "{n} more sentences",
     "report-missing-short": "Not tested yet; the section on the maps names the command.",
     "report-split-images": "{n} {split} images",
     # Summary.
@@ -213,6 +214,7 @@ CHINESE = {
     "report-damaged": "無法讀取（{what}）。以下指令可以重新產生：",
     "report-no-font": "這部電腦沒有安裝中文字型，因此 PNG 圖的標示為英文。",
     "report-made": "由 mien {version} 依 {run} 製作。方括號為 95 % 區間。本頁不需要網路。",
+    "report-more-sentences": "另外 {n} 句",
     "report-missing-short": "尚未檢驗；指令見歸因圖一節。",
     "report-split-images": "{n} 張{split}影像",
     "report-summary": "摘要",

@@ -187,7 +187,7 @@ def suspects(c: Context) -> dict[str, Any]:
     """Images whose label may be wrong, and the images of the worst pair."""
     t = c.t
     if c.lacks("suspects"):
-        return c.missing("suspects", "mien report {run} --analyse")
+        return c.missing("suspects", "mien pairs {run} {data}")
     data = c.g.found["suspects"]
     rows = [
         [one["id"], t.name(one["label"]), t.name(one["suggested"]),

@@ -131,7 +131,7 @@ def _interval(data: dict[str, Any] | None) -> Interval:
 def _regions(c: Context) -> dict[str, Any]:
     t = c.t
     if c.lacks("regions"):
-        return c.missing("regions", "mien report {run} --analyse")
+        return c.missing("regions", "mien regions {run} {data}")
     data = c.g.found["regions"]
     by = {(one["class"], one["which"], one["region"]): one for one in data["cells"]}
     tables = []
