@@ -185,7 +185,9 @@ def test_evaluate_json_and_figures(run, tmp_path):
     data = json.loads(done.stdout)
     assert data["whole"]["n"] == 30
     assert {p.name for p in (run / "figures").iterdir()} == {
-        f"{name}.{kind}" for name in ("confusion", "classes", "history") for kind in ("svg", "png")
+        f"{name}.{kind}"
+        for name in ("confusion", "classes", "history", "reliability", "risk-coverage")
+        for kind in ("svg", "png")
     }
     done = mien("compare", run, run)
     assert done.returncode == 0

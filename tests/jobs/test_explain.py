@@ -61,8 +61,11 @@ def foreign(tmp_path_factory):
     return str(path)
 
 
+GRADIENT = ExplainOptions(method="gradient")
+
+
 def options(**changes):
-    return ExplainOptions(**{"split": "train", "limit": 60, **changes})
+    return ExplainOptions(**{"method": "gradient", "split": "train", "limit": 60, **changes})
 
 
 def test_means_and_examples_are_those_of_all_maps(model, tmp_path, monkeypatch):
@@ -217,7 +220,8 @@ def test_pictures_are_explained_and_bad_ones_left_out(model, tmp_path):
         Image.fromarray(faces.images[n, 0]).save(path)
     (tmp_path / "bad.png").write_bytes(b"no picture")
     names = ["a.png", "bad.png", "b.png", "sub/a.png", "missing.jpg"]
-    found = explain_images(model, [tmp_path / name for name in names], out=tmp_path / "out")
+    paths = [tmp_path / name for name in names]
+    found = explain_images(model, paths, GRADIENT, out=tmp_path / "out")
     assert [str(p).split("/")[-1].split(":")[0] for p in found.problems] == [
         "bad.png", "missing.jpg",
     ]  # fmt: skip
@@ -241,7 +245,8 @@ def test_a_users_picture_is_never_written_over(model, tmp_path):
     for name in ("me.png", "me-gradient.png"):
         face.save(tmp_path / name)
     before = (tmp_path / "me-gradient.png").read_bytes()
-    explain_images(model, [tmp_path / "me.png", tmp_path / "me-gradient.png"], out=tmp_path)
+    paths = [tmp_path / "me.png", tmp_path / "me-gradient.png"]
+    explain_images(model, paths, GRADIENT, out=tmp_path)
     assert (tmp_path / "me-gradient.png").read_bytes() == before
     assert (tmp_path / "me-gradient-2.png").is_file()
 
