@@ -11,12 +11,12 @@ ENGLISH = {
         "baseline that knows nothing in deletion and insertion ({n} images)."
     ),
     "trust-weights": (
-        "{method} does not depend on the weights enough: with every layer random its maps still "
+        "{method} depends too little on the weights: with every layer random its maps still "
         "have a rank correlation of {similarity} with the trained network's; maps of two "
         "different faces have {other_similarity}."
     ),
     "trust-labels": (
-        "{method} does not depend on the labels enough: the maps of a network fitted to shuffled "
+        "{method} depends too little on the labels: the maps of a network fitted to shuffled "
         "labels have a rank correlation of {similarity} with the trained network's; maps of two "
         "different faces have {other_similarity}."
     ),
@@ -42,11 +42,11 @@ CHINESE = {
         "在刪除與插入曲線上勝過每個一無所知的基準（{n} 張影像）。"
     ),
     "trust-weights": (
-        "{method}不夠取決於權重：所有層都隨機化後，其歸因圖與訓練後網路的歸因圖之等級相關"
+        "{method}受權重影響太小：所有層都隨機化後，其歸因圖與訓練後網路的歸因圖之等級相關"
         "仍為 {similarity}；兩張不同臉的歸因圖之間為 {other_similarity}。"
     ),
     "trust-labels": (
-        "{method}不夠取決於標籤：以打亂的標籤訓練的網路，其歸因圖與訓練後網路的歸因圖之等級相關"
+        "{method}受標籤影響太小：以打亂的標籤訓練的網路，其歸因圖與訓練後網路的歸因圖之等級相關"
         "為 {similarity}；兩張不同臉的歸因圖之間為 {other_similarity}。"
     ),
     "trust-not-better": (
@@ -84,15 +84,15 @@ PREFIX = "baseline:"
 SHORT = {
     "en": {
         "passes": "passes",
-        "ignores-weights": "does not depend on the weights",
-        "ignores-labels": "does not depend on the labels",
+        "ignores-weights": "depends too little on the weights",
+        "ignores-labels": "depends too little on the labels",
         "not-better": "not better than the {baselines}",
         "off-region": "does not find the region",
     },
     "zh-Hant": {
         "passes": "通過檢驗",
-        "ignores-weights": "不取決於權重",
-        "ignores-labels": "不取決於標籤",
+        "ignores-weights": "受權重影響太小",
+        "ignores-labels": "受標籤影響太小",
         "not-better": "不優於{baselines}",
         "off-region": "找不到該區域",
     },
