@@ -20,6 +20,16 @@ ENGLISH = {
         "labels have a rank correlation of {similarity} with the trained network's; maps of two "
         "different faces have {other_similarity}."
     ),
+    "trust-weights-unsure": (
+        "These images do not tell whether {method} depends enough on the weights: with every layer "
+        "random its maps have a rank correlation of {similarity} with the trained network's; maps "
+        "of two different faces have {other_similarity}."
+    ),
+    "trust-labels-unsure": (
+        "These images do not tell whether {method} depends enough on the labels: the maps of a "
+        "network fitted to shuffled labels have a rank correlation of {similarity} with the "
+        "trained network's; maps of two different faces have {other_similarity}."
+    ),
     "trust-not-better": (
         "{method} is not better than the {baselines}: against the {worst} it gains "
         "{deletion_difference} of mean probability in deletion and {insertion_difference} in "
@@ -48,6 +58,14 @@ CHINESE = {
     "trust-labels": (
         "{method}受標籤影響太小：以打亂的標籤訓練的網路，其歸因圖與訓練後網路的歸因圖之等級相關"
         "為 {similarity}；兩張不同臉的歸因圖之間為 {other_similarity}。"
+    ),
+    "trust-weights-unsure": (
+        "這些影像無法判斷{method}是否足夠受權重影響：所有層都隨機化後，其歸因圖與訓練後網路的歸因圖"
+        "之等級相關為 {similarity}；兩張不同臉的歸因圖之間為 {other_similarity}。"
+    ),
+    "trust-labels-unsure": (
+        "這些影像無法判斷{method}是否足夠受標籤影響：以打亂的標籤訓練的網路，其歸因圖與訓練後網路的"
+        "歸因圖之等級相關為 {similarity}；兩張不同臉的歸因圖之間為 {other_similarity}。"
     ),
     "trust-not-better": (
         "{method}並不優於{baselines}：相較於{worst}，平均機率在刪除時的優勢為 "
@@ -84,6 +102,7 @@ PREFIX = "baseline:"
 SHORT = {
     "en": {
         "passes": "passes",
+        "undecided": "these images do not tell",
         "ignores-weights": "depends too little on the weights",
         "ignores-labels": "depends too little on the labels",
         "not-better": "not better than the {baselines}",
@@ -91,6 +110,7 @@ SHORT = {
     },
     "zh-Hant": {
         "passes": "通過檢驗",
+        "undecided": "這些影像無法判斷",
         "ignores-weights": "受權重影響太小",
         "ignores-labels": "受標籤影響太小",
         "not-better": "不優於{baselines}",
