@@ -10,7 +10,8 @@ then the same for insertion. It is timed in two settings:
 
 mien's runs in float32 (same passes, same numbers: the differences are printed) and in the precision
 that it chooses on this processor, which is what 'mien trust' uses. All take turns, so that a noisy
-machine slows all; the ratio of medians is what counts. What bounds it is printed too: multiply-
+machine slows all; the ratio of medians is what counts, of the clock and of the processor's time, which
+other programs disturb less. What bounds it is printed too: multiply-
 accumulates a second against the machine's best matrix product.
 
     python bench/explain_deletion.py [MODEL] [--images 32] [--rounds 5] [--threads 2]
@@ -52,9 +53,9 @@ def straightforward(network, image, fill, strength, target, where, steps):
 
 
 def clock(run):
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     found = run()
-    return time.perf_counter() - start, found
+    return time.perf_counter() - start, time.process_time() - used, found
 
 
 def peak(dtype, side=2048, tries=8):
@@ -101,19 +102,25 @@ def main():
     }
     for _, run in runs.values():
         run()
-    rates, results, best = {name: [] for name in runs}, {}, []
+    rates, costs = ({name: [] for name in runs} for _ in range(2))
+    results, best = {}, []
     print("round" + "".join(f"{name:>12}" for name in runs) + "   images/s, both curves")
     for number in range(args.rounds):
         for name, (count, run) in runs.items():
-            seconds, results[name] = clock(run)
+            seconds, used, results[name] = clock(run)
             rates[name].append(count / seconds)
+            costs[name].append(used / count)
         best.append(peak(torch.bfloat16 if precision == "bf16" else torch.float32))
         print(f"{number + 1:>5}" + "".join(f"{rates[name][-1]:>12.2f}" for name in runs))
     middle = {name: statistics.median(values) for name, values in rates.items()}
+    cost = {name: statistics.median(values) for name, values in costs.items()}
     mine = f"mien {precision}"
     print(f"median: {middle[mine] / middle['usual']:.1f} times the usual implementation, "
           f"{middle[mine] / middle['same']:.1f} times the same passes one by one "
           f"({middle['mien fp32'] / middle['same']:.1f} in fp32)")  # fmt: skip
+    print(f"processor time: {cost['usual'] / cost[mine]:.1f} times the usual implementation, "
+          f"{cost['same'] / cost[mine]:.1f} times the same passes one by one "
+          f"({cost['same'] / cost['mien fp32']:.1f} in fp32)")  # fmt: skip
     show_differences(results, mine, few)
     passes = 2 * (options.steps - 1) + 2 / args.images
     macs = walk(network, torch.from_numpy(images[:1])).macs

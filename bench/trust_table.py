@@ -15,6 +15,7 @@ from mien.app.console import progress_bars
 from mien.app.figures.trust import draw_trust
 from mien.explain.attribution import METHODS
 from mien.explain.trust.baselines import BASELINES
+from mien.explain.trust.default import default_method
 from mien.explain.trust.verdict import judge, judge_baseline
 from mien.jobs.one_region import region_table
 from mien.jobs.trust_report import TrustReport
@@ -91,13 +92,16 @@ def main():
     print(f"n = {report.n}; {'; '.join(report.notes)}\n")
     print(markdown(report.to_json(), area))
     print("\n" + "\n".join(f"- {sentence}" for sentence in report.sentences()))
-    print(f"\nDefault by the rule: {report.default}")
+    passes = {name: one.passes for name, one in METHODS.items()}
+    print(f"\nDefault by the rule, of this table alone: {report.default}")
     if args.model_trust:
         data = json.loads((args.model_trust / "trust.json").read_text(encoding="utf-8"))
         print("\n## The model\n\n" + "; ".join(data["notes"]) + "\n")
         print(markdown(data))
         sentences = [s for one in data["methods"] for s in one["sentences"]["en"]]
         print("\n" + "\n".join(f"- {sentence}" for sentence in sentences))
+        also = {one["method"]: (one["verdict"], len(one["against"])) for one in data["methods"]}
+        print(f"\nDefault by the rule: {default_method(report.methods, passes, [also])}")
 
 
 if __name__ == "__main__":

@@ -145,10 +145,15 @@ def test_the_network_of_shuffled_labels_knows_95_percent_and_is_reused(
     for key, value in found.network.state_dict().items():
         assert torch.equal(value, again.network.state_dict()[key])
     assert all(torch.equal(before[k], v) for k, v in opened.network.state_dict().items())
-    other = shuffled_labels.shuffled_labels(
-        name, opened, data, input_shape="1,24,24", images=100, seed=1
-    )
-    assert not other.reused
+
+    def refuse(*_, **__):
+        raise AssertionError("learned anew")
+
+    monkeypatch.setattr(shuffled_labels, "fit", refuse)
+    with pytest.raises(AssertionError, match="learned anew"):
+        shuffled_labels.shuffled_labels(
+            name, opened, data, input_shape="1,24,24", images=100, seed=1
+        )
 
 
 def test_a_network_that_cannot_learn_by_heart_is_told(tmp_path, monkeypatch) -> None:

@@ -24,7 +24,7 @@ from mien.models.checkpoint import pack, unpack
 from mien.runs import write_atomic
 
 _KIND = "fitted"
-_LATER = ("verdict.py", "resampling.py", "__init__.py")
+_LATER = ("default.py", "verdict.py", "resampling.py", "__init__.py")
 
 
 def shared_folder() -> Path | None:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from mien.explain.attribution import METHODS
-from mien.explain.trust.verdict import BaselineTrust, MethodTrust, default_method
+from mien.explain.trust.default import default_method
+from mien.explain.trust.verdict import BaselineTrust, MethodTrust
 from mien.types import Interval
 from mien.words import LANGUAGES, say
 

@@ -11,14 +11,24 @@ ENGLISH = {
         "baseline that knows nothing in deletion and insertion ({n} images)."
     ),
     "trust-weights": (
-        "{method} does not depend on the weights enough: with every layer random its maps still "
+        "{method} depends too little on the weights: with every layer random its maps still "
         "have a rank correlation of {similarity} with the trained network's; maps of two "
         "different faces have {other_similarity}."
     ),
     "trust-labels": (
-        "{method} does not depend on the labels enough: the maps of a network fitted to shuffled "
+        "{method} depends too little on the labels: the maps of a network fitted to shuffled "
         "labels have a rank correlation of {similarity} with the trained network's; maps of two "
         "different faces have {other_similarity}."
+    ),
+    "trust-weights-unsure": (
+        "These images do not tell whether {method} depends enough on the weights: with every layer "
+        "random its maps have a rank correlation of {similarity} with the trained network's; maps "
+        "of two different faces have {other_similarity}."
+    ),
+    "trust-labels-unsure": (
+        "These images do not tell whether {method} depends enough on the labels: the maps of a "
+        "network fitted to shuffled labels have a rank correlation of {similarity} with the "
+        "trained network's; maps of two different faces have {other_similarity}."
     ),
     "trust-not-better": (
         "{method} is not better than the {baselines}: against the {worst} it gains "
@@ -42,12 +52,20 @@ CHINESE = {
         "在刪除與插入曲線上勝過每個一無所知的基準（{n} 張影像）。"
     ),
     "trust-weights": (
-        "{method}不夠取決於權重：所有層都隨機化後，其歸因圖與訓練後網路的歸因圖之等級相關"
+        "{method}受權重影響太小：所有層都隨機化後，其歸因圖與訓練後網路的歸因圖之等級相關"
         "仍為 {similarity}；兩張不同臉的歸因圖之間為 {other_similarity}。"
     ),
     "trust-labels": (
-        "{method}不夠取決於標籤：以打亂的標籤訓練的網路，其歸因圖與訓練後網路的歸因圖之等級相關"
+        "{method}受標籤影響太小：以打亂的標籤訓練的網路，其歸因圖與訓練後網路的歸因圖之等級相關"
         "為 {similarity}；兩張不同臉的歸因圖之間為 {other_similarity}。"
+    ),
+    "trust-weights-unsure": (
+        "這些影像無法判斷{method}是否足夠受權重影響：所有層都隨機化後，其歸因圖與訓練後網路的歸因圖"
+        "之等級相關為 {similarity}；兩張不同臉的歸因圖之間為 {other_similarity}。"
+    ),
+    "trust-labels-unsure": (
+        "這些影像無法判斷{method}是否足夠受標籤影響：以打亂的標籤訓練的網路，其歸因圖與訓練後網路的"
+        "歸因圖之等級相關為 {similarity}；兩張不同臉的歸因圖之間為 {other_similarity}。"
     ),
     "trust-not-better": (
         "{method}並不優於{baselines}：相較於{worst}，平均機率在刪除時的優勢為 "
@@ -84,15 +102,17 @@ PREFIX = "baseline:"
 SHORT = {
     "en": {
         "passes": "passes",
-        "ignores-weights": "does not depend on the weights",
-        "ignores-labels": "does not depend on the labels",
+        "undecided": "these images do not tell",
+        "ignores-weights": "depends too little on the weights",
+        "ignores-labels": "depends too little on the labels",
         "not-better": "not better than the {baselines}",
         "off-region": "does not find the region",
     },
     "zh-Hant": {
         "passes": "通過檢驗",
-        "ignores-weights": "不取決於權重",
-        "ignores-labels": "不取決於標籤",
+        "undecided": "這些影像無法判斷",
+        "ignores-weights": "受權重影響太小",
+        "ignores-labels": "受標籤影響太小",
         "not-better": "不優於{baselines}",
         "off-region": "找不到該區域",
     },

@@ -12,6 +12,7 @@ from mien.explain.attribution import Method
 from mien.explain.trust import measure
 from mien.explain.trust.baselines import BASELINES
 from mien.explain.trust.curves import CurveOptions, Prober
+from mien.explain.trust.default import default_method
 from mien.explain.trust.measure import (
     Measured,
     Subject,
@@ -21,7 +22,7 @@ from mien.explain.trust.measure import (
     measure_method,
 )
 from mien.explain.trust.randomise import layers
-from mien.explain.trust.verdict import MethodTrust, default_method, judge, judge_baseline
+from mien.explain.trust.verdict import MethodTrust, judge, judge_baseline
 from mien.words import say
 from mien.words.trust import short_verdict
 from trust_toys import pictures
@@ -158,6 +159,17 @@ def test_the_rules_of_the_weights() -> None:
         assert judge("m", "M", given, WEAK, ["only"]).verdict == verdict
 
 
+def test_what_the_images_do_not_tell_is_no_verdict() -> None:
+    wide = np.where(np.arange(40) % 2, 0.1, 0.5)
+    found = judge("m", "M", numbers(cascade=wide[None]), WEAK, ["only"])
+    assert found.verdict == "undecided"
+    assert [finding.kind for finding in found.findings] == ["trust-weights-unsure"]
+    assert say(found.findings[0]).startswith("These images do not tell whether M depends enough")
+    lost = judge("m", "M", numbers(cascade=wide[None]), {"same": numbers()}, ["only"])
+    assert lost.verdict == "not-better"
+    assert [f.kind for f in lost.findings] == ["trust-not-better", "trust-weights-unsure"]
+
+
 def test_a_baseline_that_is_matched_in_one_curve_is_enough() -> None:
     rival = numbers(insertion=np.full(200, 0.4))  # the same deletion curve
     found = judge("m", "M", numbers(), {**WEAK, "mean_face": rival}, ["only"])
@@ -217,5 +229,8 @@ def test_the_default_is_the_best_verdict_then_mass_then_the_cheaper() -> None:
     # Many passes must be clearly better, not just a little.
     assert default_method([made("a", seed=2), made("c", share=0.505)], passes) == "a"
     assert default_method([made("a", seed=2), made("c", share=0.6)], passes) == "c"
+    # What another model says of a method counts as well.
+    other = [{"a": ("passes", 0), "b": ("not-better", 2)}]
+    assert default_method([made("a"), made("b", share=0.6)], passes, other) == "a"
     with pytest.raises(ValueError, match="no method"):
         default_method([], passes)

@@ -39,10 +39,16 @@ def grouped_interval(
     if not groups:
         return Interval(math.nan, 0.0, 1.0)
     rng = np.random.default_rng(seed)
-    means = np.empty(REPLICATES)
-    for r in range(REPLICATES):
-        drawn = [groups[g] for g in rng.integers(len(groups), size=len(groups))]
-        means[r] = np.concatenate([g[rng.integers(len(g), size=len(g))] for g in drawn]).mean()
+    G = len(groups)
+    drawn = rng.integers(G, size=(REPLICATES, G))
+    # For every place of every replicate, the sum over each group's members drawn anew.
+    sums = np.stack([
+        rng.multinomial(len(g), np.full(len(g), 1 / len(g)), size=(REPLICATES, G)) @ g
+        for g in groups
+    ])  # fmt: skip
+    sizes = np.array([len(g) for g in groups])
+    chosen = np.take_along_axis(sums, drawn[None], axis=0)[0]
+    means = chosen.sum(axis=1) / sizes[drawn].sum(axis=1)
     return _percentiles(float(np.concatenate(groups).mean()), means, level)
 
 

@@ -1,10 +1,10 @@
-"""What the tests say of a method: intervals, findings, one verdict, and the choice of a default.
+"""What the tests say of a method: intervals, findings, and one verdict.
 
 The rules, in the order in which the first that fails gives the verdict:
 
 ``ignores-weights``  With every layer random, the map may be like the trained network's no more
-    than maps of two different faces are, plus MARGIN, and by less than HALF. The interval of the
-    excess decides: its upper end must lie below. (Spearman's correlation of |maps|, see
+    than maps of two different faces are, plus MARGIN, and by less than HALF. It fails where an
+    interval lies above its bound. (Spearman's correlation of |maps|, see
     ``similarity``; two faces' maps are alike because faces are aligned, which no test can blame.)
 ``ignores-labels``   The same bound for the map of a network fitted to shuffled labels.
 ``not-better``       Deleting by the map must lower the target's probability faster, and inserting
@@ -13,6 +13,8 @@ The rules, in the order in which the first that fails gives the verdict:
     are not beaten are named.
 ``off-region``       On faces whose label one region alone carries, the share of |map| inside the
     region must be larger than every baseline's, by simultaneous intervals.
+``undecided``        Nothing of these failed, but an interval on weights or labels reaches over its
+    bound: more images would tell.
 ``passes``           All of these held, of those that were run.
 """
 
@@ -30,7 +32,7 @@ from mien.words.trust import PREFIX
 
 MARGIN = 0.1
 HALF = 0.5
-CODES = ("passes", "off-region", "not-better", "ignores-labels", "ignores-weights")
+CODES = ("passes", "undecided", "off-region", "not-better", "ignores-labels", "ignores-weights")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +72,8 @@ class MethodTrust:
 
     weights: from the last layer to the first. weights_reference, labels_reference: similarity of
     the maps of two different images. other: similarity to another network's maps. against: the
-    baselines that it does not beat. findings: the first one is the verdict in words.
+    baselines that it does not beat. findings: the first one is the verdict in words. shares: of
+    |map| in the region, one a face, or empty.
     """
 
     method: str
@@ -88,6 +91,7 @@ class MethodTrust:
     mass: Interval | None
     pointing: Interval | None
     against: tuple[str, ...] = ()
+    shares: NDArray[np.float64] = field(repr=False, compare=False)
     measured: Measured = field(repr=False, compare=False)
 
 
@@ -128,14 +132,19 @@ def judge(
     labels_reference = mean_interval(measured.between_all, seed=seed)
     values: dict[str, Value] = {"method": title, "n": len(measured.deletion)}
     failed: list[tuple[str, Finding]] = []
-    if not _depends(_excess_weights(measured, seed), weights[-1].cascade):
-        shown = {"similarity": weights[-1].cascade, "other_similarity": reference}
-        failed.append(("ignores-weights", _finding("trust-weights", {**values, **shown})))
+    unsure: list[Finding] = []
+
+    def ask(test: str, excess: Interval, similarity: Interval, faces: Interval) -> None:
+        shown = {**values, "similarity": similarity, "other_similarity": faces}
+        if excess.low > MARGIN or similarity.low > HALF:
+            failed.append((f"ignores-{test}", _finding(f"trust-{test}", shown)))
+        elif excess.high > MARGIN or similarity.high > HALF:
+            unsure.append(_finding(f"trust-{test}-unsure", shown))
+
+    ask("weights", _excess_weights(measured, seed), weights[-1].cascade, reference)
     if labels is not None:
         excess = mean_interval(measured.labels - measured.between_all, seed=seed)
-        if not _depends(excess, labels):
-            shown = {"similarity": labels, "other_similarity": labels_reference}
-            failed.append(("ignores-labels", _finding("trust-labels", {**values, **shown})))
+        ask("labels", excess, labels, labels_reference)
     against = tuple(one.baseline for one in versus if one.lost)
     if against:
         failed.append(("not-better", _not_better(values, versus)))
@@ -143,11 +152,13 @@ def judge(
     if off and region is not None:
         failed.append(("off-region", _off_region(values, region, off, seed)))
     complete = labels is not None and region is not None
+    if not failed and unsure:
+        failed.append(("undecided", unsure.pop(0)))
     good = _finding("trust-passes" if complete else "trust-passes-part", values)
     return MethodTrust(
         method=method, title=title,
         verdict=failed[0][0] if failed else "passes",
-        findings=tuple(finding for _, finding in failed) or (good,),
+        findings=(*(finding for _, finding in failed), *unsure) or (good,),
         weights=weights, weights_reference=reference,
         labels=labels, labels_reference=labels_reference, other=_maybe(measured.other, seed),
         deletion=mean_interval(measured.deletion, seed=seed),
@@ -155,7 +166,7 @@ def judge(
         versus=versus,
         mass=_maybe(region[0].mass, seed) if region else None,
         pointing=_maybe(region[0].pointing, seed) if region else None,
-        against=against, measured=measured,
+        against=against, measured=measured, shares=region[0].mass if region else np.empty(0),
     )  # fmt: skip
 
 
@@ -170,38 +181,6 @@ def judge_baseline(
         insertion=mean_interval(measured.insertion, seed=seed),
         mass=_maybe(scores.mass, seed), pointing=_maybe(scores.pointing, seed), measured=measured,
     )  # fmt: skip
-
-
-def default_method(table: Sequence[MethodTrust], passes: Mapping[str, str]) -> str:
-    """The method that mien explains with unless told otherwise, chosen from a table.
-
-    Of the methods with the best verdict (in the order of CODES; among those not better than some
-    baseline, of those with the fewest such) the one with the largest mass accuracy; a method of a
-    single pass goes before one of many unless the latter's mass accuracy is larger by an interval
-    that excludes 0. Without region scores insertion less deletion takes the place of mass.
-
-    passes: ``single`` or ``many`` by method.
-
-    Raises:
-        ValueError: an empty table.
-    """
-    if not table:
-        raise ValueError("no method to choose from")
-    rank = {one.method: (CODES.index(one.verdict), len(one.against)) for one in table}
-    best = min(rank.values())
-    left = [one for one in table if rank[one.method] == best]
-    cheap = [one for one in left if passes[one.method] == "single"]
-    leader = max(left, key=lambda one: float(_merit(one).mean()))
-    rival = max(cheap, key=lambda one: float(_merit(one).mean()), default=leader)
-    if rival is not leader:
-        lead = mean_interval(_merit(leader) - _merit(rival))
-        return leader.method if lead.low > 0 else rival.method
-    return leader.method
-
-
-def _merit(one: MethodTrust) -> NDArray[np.float64]:
-    m = one.measured
-    return m.mass if len(m.mass) else m.insertion - m.deletion
 
 
 def _versus(
@@ -241,10 +220,6 @@ def _excess_weights(m: Measured, seed: int) -> Interval:
 
 def _by_draw(values: NDArray[Any], m: Measured) -> list[NDArray[Any]]:
     return [values[m.draw == number] for number in np.unique(m.draw)]
-
-
-def _depends(excess: Interval, similarity: Interval) -> bool:
-    return excess.high < MARGIN and similarity.high < HALF
 
 
 def _not_better(values: Mapping[str, Value], versus: Sequence[Versus]) -> Finding:
