@@ -26,6 +26,8 @@ from mien.types import ImageSet, Outputs, Progress, silent
 BUDGET = 180.0
 # Only so many images, so that all fits into the budget; the verbs themselves take the whole split.
 _EXPLAINED, _HIDDEN, _FIRED, _TRUSTED = 600, 300, 500, 60
+# Parts at least this long (seconds) tell how slow the machine is; what it may be at most.
+_TELLING, _SLOWEST = 5.0, 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,8 +159,9 @@ def analyse(
         else:
             parts.append(_one(kind, work))
             taken = parts[-1].seconds
-            if parts[-1].state == "done" and kind.seconds >= 1:
-                slowness = min(20.0, max(slowness, taken / kind.seconds))
+            # Imports and first uses dominate the short parts, which say nothing of the long ones.
+            if parts[-1].state == "done" and kind.seconds >= _TELLING:
+                slowness = min(_SLOWEST, max(slowness, taken / kind.seconds))
     progress("analyses", len(KINDS), len(KINDS))
     made = Analysed(parts=tuple(parts))
     write_json(run.path / "analysis.json", {
