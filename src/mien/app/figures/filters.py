@@ -51,11 +51,11 @@ def draw_filters(
         )
         style.headline(figure, f"What fires the filters of {report.data['layer']}",
                        _subtitle(report, len(rows)))  # fmt: skip
-        _legend(figure, count)
         scale = max(
             (abs(e["effect"][end]) for one in rows for e in one["classes"]
              for end in ("low", "high")), default=1.0,
         ) or 1.0  # fmt: skip
+        _legend(figure, count, scale)
         for number, one in enumerate(rows):
             left = _LEFT + (number % columns) * (width + _GAP)
             top = _TOP + (number // columns) * height
@@ -73,11 +73,11 @@ def _subtitle(report: "FilterReport", shown: int) -> str:
     return f"{which}; receptive field {field} pixels; {data['n']:,} pictures, {data['split']}"
 
 
-def _legend(figure: Figure, count: int) -> None:
+def _legend(figure: Figure, count: int, scale: float) -> None:
     words = (
         f"From the left: {'pattern' if count == 1 else f'{count} patterns'} drawn to fire it; the "
-        "line, edge or Gabor nearest to the best; mean effect on the logits where it fires, with "
-        "95 % intervals."
+        "line, edge or Gabor nearest to the best; the mean effect on the logits where it fires, "
+        f"with 95 % intervals, all on a scale from −{scale:.2g} to {scale:.2g}."
     )
     height = figure.get_figheight()
     figure.text(_LEFT / figure.get_figwidth(), 1 - 0.71 / height, words, size=style.SMALL - 0.5,
