@@ -10,9 +10,9 @@ then the same for insertion. It is timed in two settings:
 
 mien's runs in float32 (same passes, same numbers: the differences are printed) and in the precision
 that it chooses on this processor, which is what 'mien trust' uses. All take turns, so that a noisy
-machine slows all; the ratio of medians is what counts, of the clock and of the processor's time, which
-other programs disturb less. What bounds it is printed too: multiply-
-accumulates a second against the machine's best matrix product.
+machine slows all; the ratios of medians count, by the clock and by the processor's time, which
+other programs disturb less. What bounds it is printed too: multiply-accumulates a second against
+the machine's best matrix product.
 
     python bench/explain_deletion.py [MODEL] [--images 32] [--rounds 5] [--threads 2]
 """
@@ -125,9 +125,12 @@ def main():
     passes = 2 * (options.steps - 1) + 2 / args.images
     macs = walk(network, torch.from_numpy(images[:1])).macs
     work, limit = middle[mine] * passes * macs, statistics.median(best)
-    print(f"bound: {macs / 1e6:.0f} million multiply-accumulates a pass; mien does "
-          f"{work / 1e9:.0f} of the {limit / 1e9:.0f} billion a second that a {precision} matrix "
-          f"product reaches here ({work / limit:.0%})")  # fmt: skip
+    print(
+        f"bound: {macs / 1e6:.0f} million multiply-accumulates a pass; mien does "
+        f"{work / 1e9:.0f} of the {limit / 1e9:.0f} billion a second that a {precision} matrix "
+        f"product reaches here ({work / limit:.0%}); at all of it, it would be "
+        f"{middle[mine] / middle['same'] * limit / work:.1f} times the same passes one by one"
+    )
 
 
 def show_differences(results, mine, few):

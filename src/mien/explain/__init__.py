@@ -4,4 +4,4 @@ Takes any ``nn.Module`` and tensors; knows nothing of files, of data sets or of 
 """
 
 # Chosen by the table of docs/results/trust.md, by the rule of ``trust.verdict.default_method``.
-DEFAULT_METHOD = "occlusion"
+DEFAULT_METHOD = "smoothgrad"

@@ -100,10 +100,11 @@ def trust(
     options = options or TrustOptions()
     tested = open_subject(model, options.input_shape)
     opened = tested.opened
-    folder = _folder(tested, out)
     data, read_notes = read_for(tested, source, options.data, progress)
     images = _sample(data, options)
     targets = _targets(opened, images)
+    other = _other(options, tested)
+    folder = _folder(tested, out)
     notes = [*opened.notes, *read_notes, *_fixed_notes(options, len(images))]
     shuffled = None
     if not options.quick:
@@ -116,7 +117,6 @@ def trust(
             f"a fresh network knows {100 * memorised.known:.1f} % of {memorised.images:,} "
             "shuffled labels"
         )
-    other = _other(options, tested)
     groups = layers(opened.network, opened.as_input(torch.from_numpy(images[:2])))
 
     def make_subject() -> Subject:

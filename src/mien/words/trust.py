@@ -165,7 +165,7 @@ def baseline_name(key: str, language: str = "en") -> str:
 def short_verdict(code: str, against: tuple[str, ...] = (), language: str = "en") -> str:
     """A verdict's code in a few words; of several baselines two are named."""
     names = [NAMES[language].get(name, name) for name in against]
-    glue = {"en": (" or the ", " and {} more"), "zh-Hant": ("與", "等 {} 項")}[language]
+    glue = {"en": (" or the ", " and {} more"), "zh-Hant": ("或", "等 {} 項")}[language]
     shown = glue[0].join(names[:2])
     if len(names) > 2:
         more = len(names) - 2 if language == "en" else len(names)

@@ -64,8 +64,8 @@ def _panel(axes: Axes, panel: str, report: TrustReport, words: dict[str, str]) -
     axes.spines["bottom"].set_visible(False)
     axes.locator_params(axis="x", nbins=3)
     heading, better = words[panel], words[f"{panel}-better"]
-    axes.text(0, 1, heading, transform=axes.transAxes, size=style.SMALL + 0.5, weight="bold",
-              va="bottom", linespacing=1.25)  # fmt: skip
+    axes.text(0, 1.02, heading, transform=axes.transAxes, size=style.SMALL + 0.5, weight="bold",
+              va="baseline", linespacing=1.25)  # fmt: skip
     axes.set_xlabel(better, size=style.SMALL - 0.5)
     for y, row in zip(heights, rows, strict=True):
         interval, reference = _numbers(panel, row)
@@ -97,10 +97,10 @@ def _numbers(
 
 
 def _range(panel: str, rows: Sequence[MethodTrust | BaselineTrust]) -> tuple[float, float]:
-    if panel in ("weights", "labels"):
-        return -0.1, 1.06
     shown = [interval for row in rows for interval in [_numbers(panel, row)[0]] if interval]
     low, high = min(one.low for one in shown), max(one.high for one in shown)
+    if panel in ("weights", "labels"):
+        return min(low, 0.0) - 0.08, 1.06
     margin = 0.12 * max(high - low, 0.02)
     return (0.0 if panel == "mass" else low - margin), high + margin
 
