@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mien.app.figures import style
 from mien.explain.display import STOPS, as_picture, overlay, scaled, shared_limit
 from mien.jobs.explain_pictures import Explained
-from mien.jobs.saliency import Saliency
+from mien.jobs.saliency import FEWEST_FACES, Saliency
 
 PANEL, GAP, BLOCK_GAP, ROW_GAP = 0.86, 0.05, 0.32, 0.3  # inches
 _LEFT, _TOP, _BOTTOM, _RIGHT = 1.55, 1.28, 0.78, 0.3
@@ -120,7 +120,13 @@ def _example_rows(saliency: Saliency) -> tuple[list[_Row], float]:
 def _mean_rows(saliency: Saliency) -> tuple[list[_Row], float]:
     report, arrays = saliency.report, saliency.arrays
     kinds = ("right", "wrong")
-    limit = shared_limit([arrays[f"class_maps_{kind}"] for kind in kinds])
+    # A mean of a few maps is loud by chance; it is shown, but does not set the scale.
+    steady = [
+        arrays[f"class_maps_{kind}"][np.array(report["counts"][kind]) >= FEWEST_FACES]
+        for kind in kinds
+    ]
+    everything = [arrays[f"class_maps_{kind}"] for kind in kinds]
+    limit = shared_limit(steady if any(map(len, steady)) else everything)
     rows = []
     for k, name in enumerate(report["classes"]):
         blocks: list[Block] = []
