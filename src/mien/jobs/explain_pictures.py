@@ -25,6 +25,7 @@ from mien.jobs.subject import (
     open_subject,
     probabilities,
 )
+from mien.jobs.verdicts import verdict_on
 from mien.runs import write_atomic, write_json
 from mien.train.hardware import choose_hardware
 from mien.types import Problem, Progress, silent
@@ -103,6 +104,7 @@ def explain_images(
         "limit": limit,
         "pictures": _pictures(good, overlays, found),
         "problems": [str(problem) for problem in problems],
+        "trust": verdict_on(subject, options.method),
         "notes": list(notes),
     }
     _write(folder, report, found, good)

@@ -14,6 +14,7 @@ from mien.errors import OptionError, RunError
 from mien.explain.attribution import METHODS
 from mien.jobs.subject import ExplainOptions, Subject, class_index, probabilities
 from mien.jobs.tally import RIGHT, WRONG, Tally
+from mien.jobs.verdicts import verdict_on
 from mien.runs import write_atomic, write_json
 from mien.types import ImageSet
 
@@ -122,6 +123,7 @@ def finished(
                 "right": tally.counts[RIGHT].tolist(),
                 "wrong": tally.counts[WRONG].tolist(),
             },
+            "trust": verdict_on(work.subject, work.options.method),
             "notes": list(notes),
         },
         arrays={
