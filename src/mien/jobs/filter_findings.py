@@ -184,7 +184,8 @@ def _summary(found: Measured) -> dict[str, Any]:
     picture = np.array([_or_nan(_median(row)) for row in found.needed["picture"]])
     field = np.array([_or_nan(_median(row)) for row in found.needed["field"]])
     mean_null = found.fits["mean_null_r2"].max(axis=1)[alive]
-    mean_bar = max(HALF, float(np.quantile(mean_null, 0.95))) if n else HALF
+    mean_null = mean_null[~np.isnan(mean_null)]
+    mean_bar = max(HALF, float(np.quantile(mean_null, 0.95))) if len(mean_null) else HALF
     mean_simple = (found.fits["mean_r2"].max(axis=1) >= mean_bar) & alive
     return {
         "threshold": found.threshold,

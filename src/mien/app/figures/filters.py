@@ -185,5 +185,6 @@ def _facts(one: dict[str, Any]) -> str:
     if one["line_response"] is not None:
         facts.append(f"a line takes it {100 * one['line_response']:.0f} % of the way")
     if one["needed"]["picture"] is not None:
-        facts.append(f"needs {100 * one['needed']['picture']:.0f} % of the picture")
+        share = 100 * one["needed"]["picture"]
+        facts.append(f"needs {f'{share:.0f}' if share >= 1 else '<1'} % of the picture")
     return " · ".join(facts)
