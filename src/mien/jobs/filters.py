@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mien import __version__
 from mien.errors import RunError
 from mien.explain.filters.layer import choose_layer
+from mien.explain.regions.template import REGIONS, template
 from mien.jobs.evaluate import split_name
 from mien.jobs.filter_findings import Measured, findings, summary
 from mien.jobs.filter_source import FilterOptions, asked_filters, pictures_for, results_folder
@@ -61,8 +62,8 @@ def filters(
     lies in, or ``<model's name>-filters``. What a killed call had done is kept beside them, and
     the same call goes on from there.
 
-    regions: parts of a registered face by name, bool H×W; said is which of them the windows hold
-    that a filter needs.
+    regions: parts of a registered face by name, bool H×W, by default the ledger's template; said
+    is which of them the windows hold that a filter needs.
 
     Raises:
         MienError: the model, the data or an option cannot be used.
@@ -83,7 +84,10 @@ def filters(
            "options": json.loads(json.dumps(asdict(how)))}  # fmt: skip
     partial = Partial(folder / "filters.partial", key)
     work = Work(opened, chosen, pictures.images, how, device, partial, progress)
-    found = replace(work.run(chosen_by), regions=dict(regions or {}))
+    if regions is None:
+        masks = template(*pictures.images.shape[2:])
+        regions = {k: mask for k, mask in zip(REGIONS, masks, strict=True) if k != "rest"}
+    found = replace(work.run(chosen_by), regions=dict(regions))
     data, arrays = _written(found, work, names)
     data |= {"split": split_name(how.split), "seed": how.seed, "model": opened.name,
              "model_checksum": checksum, "data_fingerprint": pictures.fingerprint}  # fmt: skip
