@@ -79,9 +79,9 @@ def test_faces_of_persons_are_shown_only_when_asked(place, tmp_path):
     [
         (["face0.png", "--split", "test"], "--split: is for a data set"),
         (["face0.png", "--include-images"], "--include-images: is for a data set"),
-        (["synthetic:100", "--steps", "4"], "--steps: has no effect on --method gradient"),
+        (["synthetic:100", "--steps", "4"], "--steps: has no effect on --method smoothgrad"),
         (["face0.png", "--method", "gradcam", "--patch", "4"], "--patch: has no effect"),
-        (["face0.png", "--seed", "1"], "--seed: nothing is drawn by --method gradient"),
+        (["face0.png", "--method", "gradient", "--seed", "1"], "--seed: nothing is drawn"),
         (["synthetic:100", "face0.png"], "synthetic:100: no picture"),
         (["face0.png", "--method", "magic"], "--method magic: one of"),
         (["face0.png", "--method", "occlusion", "--patch", "99"], "--patch 99: larger"),
