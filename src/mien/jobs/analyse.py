@@ -332,7 +332,7 @@ KINDS: tuple[_Kind, ...] = (
           verb="mien pairs RUN DATA"),
     _Kind(name="pairs", file="explain/pairs.json", seconds=8, make=_pairs,
           verb="mien pairs RUN DATA"),
-    _Kind(name="regions", file="explain/regions.json", seconds=20, make=_regions,
+    _Kind(name="regions", file="explain/regions.json", seconds=30, make=_regions,
           verb="mien regions RUN DATA"),
     _Kind(name="filters", file="explain/filters.json", seconds=25, make=_filters,
           verb="mien filters RUN DATA"),
