@@ -180,14 +180,17 @@ def test_bad_records_are_listed_and_exit_1(tmp_path):
     assert "row 22" in done.stderr.splitlines()[-1]
 
 
+_FIGURES = ("confusion", "classes", "history", "reliability", "risk-coverage")
+
+
 def test_evaluate_json_and_figures(run, tmp_path):
-    done = mien("evaluate", run, "--json")
+    done = mien("evaluate", run, "--calibrate", "--json")
     data = json.loads(done.stdout)
     assert data["whole"]["n"] == 30
+    assert data["calibration"]["n"] == 30
+    assert f"temperature {data['calibration']['temperature']:.3f}" in done.stderr
     assert {p.name for p in (run / "figures").iterdir()} == {
-        f"{name}.{kind}"
-        for name in ("confusion", "classes", "history", "reliability", "risk-coverage")
-        for kind in ("svg", "png")
+        f"{name}.{kind}" for name in _FIGURES for kind in ("svg", "png")
     }
     done = mien("compare", run, run)
     assert done.returncode == 0

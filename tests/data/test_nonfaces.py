@@ -56,6 +56,13 @@ def test_parts_and_worn_faces(faces: np.ndarray) -> None:
     assert min(alike) > 0.8
 
 
+def test_false_alarms_are_found_in_noise() -> None:
+    few = nonfaces.mistaken(3, seed=0)
+    assert few.shape == (3, 1, 48, 48)
+    np.testing.assert_array_equal(nonfaces.mistaken(3, seed=0), few)
+    assert nonfaces.mistaken(0).shape == (0, 1, 48, 48)
+
+
 def test_crops_come_from_the_pictures() -> None:
     light = np.full((60, 200), 200, dtype=np.uint8)
     dark = np.tile(np.arange(100, dtype=np.uint8), (80, 1))

@@ -2,12 +2,13 @@
 
 Kinds that are drawn: noise, textures, text, blobs, dead leaves. Made from given faces: patches
 in another order (``scrambled``), ``upside_down``, ``turned`` by a quarter, enlarged ``parts``.
-``crops`` cuts squares out of any pictures. ``worn`` makes bad pictures of faces that are faces.
-Everything is seeded: picture i of a seed is the same however many are asked for. uint8
-N×1×size×size, 0..255. Needs NumPy, OpenCV and Pillow only.
+``mistaken`` are false alarms of a detector. ``crops`` cuts squares out of any pictures. ``worn``
+makes bad pictures of faces that are faces. Everything is seeded: picture i of a seed is the same
+however many are asked for. uint8 N×1×size×size, 0..255. Needs NumPy, OpenCV and Pillow only.
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -122,6 +123,28 @@ def crops(pictures: Sequence[Picture], n: int, *, seed: int = 0, size: int = 48)
                 break
         made.append(cut)
     return np.array(made, dtype=np.uint8).reshape(n, 1, size, size)
+
+
+def mistaken(n: int, *, seed: int = 0, size: int = 48) -> Picture:
+    """What OpenCV's detector of frontal faces, asked to be generous, finds in drawn pictures.
+
+    Searched are large pictures of noise and dead leaves; at most ``n`` squares, fewer where the
+    detector is right for long (it stops after 3·n pictures).
+    """
+    folder = Path(cv2.__file__).parent / "data"
+    cascade = cv2.CascadeClassifier(str(folder / "haarcascade_frontalface_default.xml"))
+    kinds = ("pink noise", "blurred noise", "leaves", "cells")
+    found: list[Picture] = []
+    for i in range(3 * n):
+        if len(found) >= n:
+            break
+        draw, rng = DRAWN[kinds[i % len(kinds)]], np.random.default_rng((seed, 105, i))
+        large = draw(rng, 6 * size)
+        for x, y, w, h in cascade.detectMultiScale(large, 1.05, 1, minSize=(size // 2, size // 2)):
+            cut = large[y : y + h, x : x + w]
+            small = cv2.resize(cut, (size, size), interpolation=cv2.INTER_AREA)
+            found.append(np.asarray(small, dtype=np.uint8))
+    return np.array(found[:n], dtype=np.uint8).reshape(-1, 1, size, size)
 
 
 def _square(picture: Picture, rng: _Rng, size: int) -> Picture:
