@@ -25,7 +25,7 @@ from mien.types import ImageSet, Outputs, Progress, silent
 
 BUDGET = 180.0
 # Only so many images, so that all fits into the budget; the verbs themselves take the whole split.
-_EXPLAINED, _HIDDEN, _FIRED, _TRUSTED = 600, 300, 500, 60
+_EXPLAINED, _HIDDEN, _FIRED, _TRUSTED = 600, 300, 500, 120
 # Parts at least this long (seconds) tell how slow the machine is; what it may be at most.
 _TELLING, _SLOWEST = 5.0, 5.0
 
@@ -336,6 +336,6 @@ KINDS: tuple[_Kind, ...] = (
           verb="mien regions RUN DATA"),
     _Kind(name="filters", file="explain/filters.json", seconds=25, make=_filters,
           verb="mien filters RUN DATA"),
-    _Kind(name="trust", file="explain/trust.json", seconds=30, make=_trust,
+    _Kind(name="trust", file="explain/trust.json", seconds=45, make=_trust,
           verb="mien trust RUN DATA"),
 )  # fmt: skip

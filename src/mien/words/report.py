@@ -23,6 +23,8 @@ ENGLISH = {
     "report-made": (
         "Made by mien {version} from {run}. Brackets are 95 % intervals. The page needs no network."
     ),
+    # Empty: notes stand on the page as they are.
+    "report-notes-fold": "",
     "report-more-sentences": "{n} more sentences",
     "report-missing-short": "Not tested yet; the section on the maps names the command.",
     "report-split-images": "{n} {split} images",
@@ -214,6 +216,7 @@ CHINESE = {
     "report-damaged": "無法讀取（{what}）。以下指令可以重新產生：",
     "report-no-font": "這部電腦沒有安裝中文字型，因此 PNG 圖的標示為英文。",
     "report-made": "由 mien {version} 依 {run} 製作。方括號為 95 % 區間。本頁不需要網路。",
+    "report-notes-fold": "技術附註（英文）",
     "report-more-sentences": "另外 {n} 句",
     "report-missing-short": "尚未檢驗；指令見歸因圖一節。",
     "report-split-images": "{n} 張{split}影像",
