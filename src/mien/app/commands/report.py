@@ -56,6 +56,10 @@ def run(
     catalogue(language)
     if len(runs) > 1 and (analyse or include_images):
         raise OptionError("--analyse and --include-images: name one run")
+    if out is not None and out.suffix.lower() == ".pdf":
+        raise OptionError(
+            f"--out {out}: names the page, so end it in .html; the PDF goes beside it"
+        )
     with console.needs_extra("report"):
         from mien.app.report.render import write_pdf
         from mien.app.reporting import write_comparison, write_report
