@@ -8,6 +8,7 @@ from torch import nn
 from mien.config import from_json
 from mien.errors import OptionError
 from mien.models.cnn4 import CNN4, CNN4Config
+from mien.models.residual import Residual, ResidualConfig
 
 
 class Architecture(NamedTuple):
@@ -19,6 +20,7 @@ class Architecture(NamedTuple):
 
 ARCHITECTURES = {
     "cnn4": Architecture(CNN4Config, CNN4),
+    "residual": Architecture(ResidualConfig, Residual),
 }
 
 
