@@ -9,6 +9,7 @@ from mien.data.augment import AugmentConfig
 from mien.errors import OptionError
 from mien.models.cnn4 import CNN4Config
 from mien.models.registry import architecture, config_from_json
+from mien.models.residual import ResidualConfig
 from mien.train.objective import ObjectiveConfig
 from mien.train.optim import OptimConfig
 
@@ -83,11 +84,28 @@ def balanced() -> Recipe:
     return replace(base, name="balanced", objective=replace(base.objective, sampling_power=1.0))
 
 
+def residual() -> Recipe:
+    """The strong one: a residual network trained on crops, in about an hour and a quarter.
+
+    Pictures of 40×40 train it, of 48×48 it serves: less to compute, and more places to see.
+    """
+    return Recipe(
+        name="residual",
+        architecture="residual",
+        model=ResidualConfig(),
+        epochs=50,
+        augment=AugmentConfig(
+            rotation=15.0, shift=0.09, scale=0.15, contrast=0.25, brightness=0.1, erase=0.5, crop=40
+        ),
+    )
+
+
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "cnn4": cnn4,
     "quick": quick,
     "demo": demo,
     "balanced": balanced,
+    "residual": residual,
 }
 
 
