@@ -101,7 +101,8 @@ class SqueezeExcite(nn.Module):
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """N×channels×H×W to the same shape."""
         scale = self.gate(self.expand(self.activation(self.squeeze(self.pool(x_NCHW)))))
-        return x_NCHW * scale
+        out: Tensor = x_NCHW * scale
+        return out
 
 
 def check_images(image_NCHW: Tensor, channels: int, size: int) -> None:

@@ -1,4 +1,4 @@
-"""``residual``, the strong network: residual stages behind a stride-1 stem, mean pooling, one layer.
+"""``residual``, the strong network: a stride-1 stem, residual stages, mean pooling, one layer.
 
 After He et al. 2016 ("Deep residual learning"; the plain two-convolution block), with the shortcut
 of He et al. 2019 ("Bag of tricks": mean pooling before its 1×1 convolution, the last normalisation
@@ -103,6 +103,8 @@ class Residual(nn.Module):
 
     The mean over the last map takes any H and W of at least 16, so crops can train it.
     """
+
+    any_size = True
 
     def __init__(self, config: ResidualConfig) -> None:
         super().__init__()

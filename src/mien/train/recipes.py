@@ -6,6 +6,7 @@ from typing import Any
 
 from mien.config import from_json, to_json
 from mien.data.augment import AugmentConfig
+from mien.data.mixing import MixConfig
 from mien.errors import OptionError
 from mien.models.cnn4 import CNN4Config
 from mien.models.registry import architecture, config_from_json
@@ -32,6 +33,7 @@ class Recipe:
     seed: int = 0
     train_sample: int = 3000
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    mixing: MixConfig = field(default_factory=MixConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
 

@@ -23,6 +23,7 @@ Examples:
   mien train faces/ --classes found --epochs 20 --out runs/mine
   mien train fer2013.zip --set model.widths=48,96,192,384 --seed 1
   mien train my-faces/ --from runs/cnn4-1 --learning-rate 0.02 --epochs 10
+  mien train fer2013.zip --recipe cnn4 --teacher runs/residual-1 --teacher runs/residual-2
   mien train --resume runs/cnn4-1
   torchrun --nproc-per-node 2 -m mien train fer2013.zip --out runs/two
 """
@@ -68,6 +69,10 @@ def run(
     start_from: Annotated[
         str, typer.Option("--from", metavar="MODEL", help="Fine-tune this model.")
     ] = "",
+    teachers: Annotated[
+        list[str] | None,
+        typer.Option("--teacher", metavar="MODEL", help="Learn from it too; give several times."),
+    ] = None,
     keep_copies: Annotated[
         bool,
         typer.Option("--keep-copies", help="Keep training images copied in validation."),
@@ -114,7 +119,7 @@ def run(
     if resume is not None:
         run_training(None, None, resume, save_every=save_every, as_json=json_out)
         return
-    _check_settings(settings or [], start_from)
+    _check_settings(settings or [], start_from, teachers or [])
     chosen = _recipe(
         recipe,
         {"seed": seed, "epochs": epochs, "batch_size": batch_size,
@@ -132,6 +137,7 @@ def run(
             skip_bad=skip_bad,
         ),
         start_from=start_from,
+        teachers=tuple(teachers or ()),
         keep_copies=keep_copies,
         hold_out_seed=-1 if hold_out_seed is None else hold_out_seed,
         accelerator=device,
@@ -141,7 +147,7 @@ def run(
     run_training(options, chosen, out, save_every=save_every, as_json=json_out)
 
 
-def _check_settings(settings: list[str], start_from: str) -> None:
+def _check_settings(settings: list[str], start_from: str, teachers: list[str]) -> None:
     """Refuse fields that something else decides."""
     for text in settings:
         key = text.partition("=")[0].strip()
@@ -149,6 +155,8 @@ def _check_settings(settings: list[str], start_from: str) -> None:
             raise OptionError(f"--set {key}: the data decide it; see --size, --colour, --classes")
         if start_from and key.partition(".")[0] in ("model", "architecture"):
             raise OptionError(f"--set {key}: --from keeps the network of its model")
+        if not teachers and key in ("objective.teacher_share", "objective.temperature"):
+            raise OptionError(f"--set {key}: it has no effect without --teacher MODEL")
 
 
 def _recipe(name: str, given: dict[str, Any], settings: list[str]) -> "Recipe":
