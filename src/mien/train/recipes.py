@@ -11,6 +11,7 @@ from mien.errors import OptionError
 from mien.models.cnn4 import CNN4Config
 from mien.models.registry import architecture, config_from_json
 from mien.models.residual import ResidualConfig
+from mien.models.wide import WideConfig
 from mien.train.objective import ObjectiveConfig
 from mien.train.optim import OptimConfig
 
@@ -102,12 +103,32 @@ def residual() -> Recipe:
     )
 
 
+def wide() -> Recipe:
+    """As much work as the strong one in half as many, wider layers."""
+    return replace(residual(), name="wide", architecture="wide", model=WideConfig())
+
+
+def tiny() -> Recipe:
+    """Small and fast, for a browser or a small computer: a narrow residual network."""
+    return replace(
+        residual(),
+        name="tiny",
+        model=ResidualConfig(
+            stem=16, widths=(32, 64, 96, 96), blocks=(1, 1, 1, 1), drop_path=0.0, dropout=0.1
+        ),
+        epochs=80,
+        optim=OptimConfig(weight_decay=2e-4),
+    )
+
+
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "cnn4": cnn4,
     "quick": quick,
     "demo": demo,
     "balanced": balanced,
     "residual": residual,
+    "wide": wide,
+    "tiny": tiny,
 }
 
 

@@ -52,7 +52,7 @@ def run(
         typer.Option("--out", "-o", help="The run folder.", show_default="runs/RECIPE-NUMBER"),
     ] = None,
     recipe: Annotated[
-        str, typer.Option("--recipe", help="cnn4, residual, quick, balanced or demo.")
+        str, typer.Option("--recipe", help="cnn4, tiny, residual, wide, quick, balanced or demo.")
     ] = "cnn4",
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the images.")] = None,
