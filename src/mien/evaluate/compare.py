@@ -110,12 +110,7 @@ def compare(a: Outputs, b: Outputs) -> Comparison:
         DataError: the two are not about the same images: an image that one of them lacks,
             another content or label under the same id, other classes, or no labels at all.
     """
-    if a.classes != b.classes:
-        raise DataError(
-            f"the models know different classes ({', '.join(a.classes)} and "
-            f"{', '.join(b.classes)}); compare models of the same classes"
-        )
-    a, b = _match(a, b)
+    a, b = match_rows(a, b)
     labelled = a.labels >= 0
     if not labelled.any():
         raise DataError("none of these images has a label; compare on a split that has labels")
@@ -148,8 +143,17 @@ def _pair(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> Paired:
     )
 
 
-def _match(a: Outputs, b: Outputs) -> tuple[Outputs, Outputs]:
-    """Both in the order of their ids."""
+def match_rows(a: Outputs, b: Outputs) -> tuple[Outputs, Outputs]:
+    """Both in the order of their ids, which must name the same images with the same labels.
+
+    Raises:
+        DataError: they do not.
+    """
+    if a.classes != b.classes:
+        raise DataError(
+            f"the models know different classes ({', '.join(a.classes)} and "
+            f"{', '.join(b.classes)}); compare models of the same classes"
+        )
     ids_a, ids_b = as_text(a.ids), as_text(b.ids)
     for ids, outputs, who in ((ids_a, a, "first"), (ids_b, b, "second")):
         if len(np.unique(ids)) < len(outputs):
