@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import log_softmax, logsumexp
 
 from mien.evaluate.compare import match_rows
+from mien.evaluate.predictions import as_text
 from mien.types import Outputs
 
 
@@ -23,7 +24,7 @@ def average(members: Sequence[Outputs]) -> Outputs:
         raise ValueError("no members to average")
     first = members[0]
     matched = [match_rows(first, other)[1] for other in members]
-    back = np.argsort(np.argsort(first.ids.astype(str)))
+    back = np.argsort(np.argsort(as_text(first.ids)))
     rows = [outputs.take(back) for outputs in matched]
     logs = np.stack([log_softmax(one.logits.astype(np.float64), axis=1) for one in rows])
     mean = logsumexp(logs, axis=0) - np.log(len(rows))
