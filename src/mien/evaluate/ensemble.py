@@ -40,6 +40,7 @@ def average(members: Sequence[Outputs]) -> Outputs:
         about={
             "ensemble": [one.about.get("model_checksum", "") for one in members],
             "flip": all(bool(one.about.get("flip")) for one in members),
+            "zooms": first.about.get("zooms", [1.0]),
             "split": first.about.get("split", ""),
             "data_fingerprint": first.about.get("data_fingerprint", ""),
         },

@@ -40,6 +40,9 @@ def run(
     ] = "validation",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
     flip: opt.Flip = True,
+    zooms: Annotated[
+        bool, typer.Option("--zooms", help="Average over three zooms too: three times the work.")
+    ] = False,
     format: opt.Format = "",
     map: opt.Map = None,
     skip_bad: opt.SkipBad = False,
@@ -72,6 +75,7 @@ def run(
         options = EvaluateOptions(
             split=split,
             flip=flip,
+            zooms=zooms,
             data=DataOptions(format=format, map=tuple(map or ()), skip_bad=skip_bad),
             accelerator=device,
             precision=precision,
