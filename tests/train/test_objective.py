@@ -5,11 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 
+from mien.data.loader import Pictures
 from mien.data.mixing import Mixed
 from mien.errors import OptionError
 from mien.train.objective import ObjectiveConfig, class_weights, training_loss
-from mien.train.teachers import prepare, soft_targets
+from mien.train.teachers import Teaching, prepare, soft_targets
 
 
 def test_smoothed_loss_by_hand():
@@ -51,7 +53,7 @@ def test_loss_of_a_batch_is_the_mean_of_its_parts():
 @pytest.mark.parametrize(
     "wrong",
     [{"label_smoothing": 1.0}, {"class_weight_power": -0.1}, {"sampling_power": 2.0},
-     {"teacher_share": 1.1}, {"temperature": 0.0}],
+     {"teacher_share": 1.1}, {"temperature": 0.0}, {"teachers_see": "never"}],
 )  # fmt: skip
 def test_configuration_is_checked(wrong):
     with pytest.raises(OptionError):
@@ -126,3 +128,33 @@ def test_teachers_are_never_changed():
     assert torch.equal(first, soft_targets([ready], torch.ones(4, 3), 2.0))  # no dropout
     assert not first.requires_grad
     assert all(torch.equal(value, before[key]) for key, value in ready.state_dict().items())
+
+
+class Left(torch.nn.Module):
+    """Says how bright the left half is against the right one; two classes."""
+
+    def forward(self, image):
+        halves = image.float().chunk(2, dim=3)
+        return torch.stack([half.mean(dim=(1, 2, 3)) / 50 for half in halves], dim=1)
+
+
+@pytest.mark.parametrize("see", ["batch", "once"])
+def test_teachers_see_the_batch_or_each_picture_once(see):
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (6, 1, 4, 4), dtype=torch.uint8, generator=generator)
+    index = torch.tensor([5, 3, 0, 1])
+    pictures = Pictures(images, index, torch.zeros(4, dtype=torch.long))
+    config = ObjectiveConfig(teachers_see=see, temperature=3.0)
+    teaching = Teaching([Left()], config, pictures, Fabric(accelerator="cpu"))
+    chosen = torch.tensor([2, 0])
+    batch = torch.full((2, 1, 4, 4), 7, dtype=torch.uint8)  # as if augmented beyond recognition
+    found = teaching(batch, chosen)
+    if see == "batch":
+        torch.testing.assert_close(found, torch.full((2, 2), 0.5))
+        return
+    own = torch.softmax(Left()(images[[0, 5]]) / 3, dim=1)
+    torch.testing.assert_close(found, (own + own.flip(1)) / 2)  # the mirror swaps the halves
+    mixed = Mixed(batch.float(), torch.tensor([1, 0]), torch.tensor([0.25, 0.0]))
+    blended = teaching(mixed.images, chosen, mixed)
+    torch.testing.assert_close(blended[0], 0.75 * found[0] + 0.25 * found[1])
+    torch.testing.assert_close(blended[1], found[1])

@@ -57,8 +57,9 @@ def _check(path: str, teacher: Start, recipe: Recipe, classes: tuple[str, ...]) 
             f"{model.config.size}, this run's are {config.channels}×{config.size}×{config.size}"
         )
     crop = recipe.augment.crop
-    if 0 < crop < config.size and not getattr(model.network, "any_size", False):
+    batch = recipe.objective.teachers_see == "batch"
+    if batch and 0 < crop < config.size and not getattr(model.network, "any_size", False):
         raise OptionError(
             f"--teacher {path}: a {model.architecture} takes no crops, and the recipe trains on "
-            f"{crop}×{crop}; set augment.crop=0"
+            f"{crop}×{crop}; set augment.crop=0 or objective.teachers_see=once"
         )

@@ -26,7 +26,7 @@ from mien.train.objective import class_weights, training_loss
 from mien.train.optim import Average, learning_rate, make_optimizer
 from mien.train.recipes import Recipe
 from mien.train.state import Holders, Position, load_state, save_state
-from mien.train.teachers import prepare, soft_targets
+from mien.train.teachers import Teaching
 
 EVALUATION_BATCH = 512
 
@@ -79,7 +79,7 @@ class Loop:
         self.optimizer = make_optimizer(network, self.recipe.optim)
         self.model, self.wrapped = fabric.setup(network, self.optimizer)
         self.average = Average(network, self.recipe.optim.ema)
-        self.teachers = prepare(task.teachers, fabric.device)
+        self.teaching = Teaching(task.teachers, self.recipe.objective, task.training, fabric)
         labels, classes = task.training.labels, self.recipe.model.classes
         objective = self.recipe.objective
         chance = sampling_weights(labels, classes, objective.sampling_power)
@@ -147,7 +147,7 @@ class Loop:
         self.generator.manual_seed(seed)
         images_NCHW, labels_N = self.task.training.get(chosen)
         images_NCHW = augment(images_NCHW, self.recipe.augment, self.generator)
-        loss = self._loss(images_NCHW, labels_N, step)
+        loss = self._loss(images_NCHW, labels_N, chosen, step)
         # DDP takes the mean over ranks; the factor makes it the mean over the batch's images.
         self.fabric.backward(loss * (len(chosen) * self.fabric.world_size / size))
         for group in self.optimizer.param_groups:
@@ -158,14 +158,12 @@ class Loop:
         self.average.update(self.network, step)
         self.loss_sum += loss.detach().double() * len(chosen)
 
-    def _loss(self, images_NCHW: Tensor, labels_N: Tensor, step: int) -> Tensor:
-        mixed, teacher_NK, objective = None, None, self.recipe.objective
+    def _loss(self, images_NCHW: Tensor, labels_N: Tensor, chosen: Tensor, step: int) -> Tensor:
+        mixed, objective = None, self.recipe.objective
         if self.recipe.mixing.active(step / (self.recipe.epochs * self.sampler.steps)):
             mixed = mix_pictures(images_NCHW, self.recipe.mixing, self.generator)
             images_NCHW = mixed.images
-        if self.teachers:
-            with self.fabric.autocast():
-                teacher_NK = soft_targets(self.teachers, images_NCHW, objective.temperature)
+        teacher_NK = self.teaching(images_NCHW, chosen, mixed)
         logits_NK = self.model(images_NCHW)
         return training_loss(
             logits_NK, labels_N, objective, self.weights_K, mixed=mixed, teacher_NK=teacher_NK

@@ -24,7 +24,8 @@ class ObjectiveConfig:
     none, 1 for classes that weigh the same whatever their size. sampling_power: the same, for how
     often images are drawn; with anything but 0 an epoch is N draws with replacement.
     teacher_share, temperature: where there are teachers, the share of the loss that is the
-    divergence from them, and what both sides' logits are divided by in it.
+    divergence from them, and what both sides' logits are divided by in it. teachers_see: the
+    ``batch`` as it was augmented, or each training picture ``once``, before the first step.
     """
 
     label_smoothing: float = 0.1
@@ -32,12 +33,14 @@ class ObjectiveConfig:
     sampling_power: float = 0.0
     teacher_share: float = 0.8
     temperature: float = 2.0
+    teachers_see: str = "batch"
 
     def __post_init__(self) -> None:
         """Check ranges.
 
         Raises:
-            OptionError: a value outside 0..1 (smoothing: below 1), or a temperature not above 0.
+            OptionError: a value outside 0..1 (smoothing: below 1), a temperature not above 0,
+                or another word than the two.
         """
         if not 0 <= self.label_smoothing < 1:
             raise OptionError(f"label_smoothing {self.label_smoothing}: from 0 to below 1")
@@ -46,6 +49,8 @@ class ObjectiveConfig:
                 raise OptionError(f"{name} {getattr(self, name)}: from 0 to 1")
         if not 0 < self.temperature < math.inf:
             raise OptionError(f"temperature {self.temperature}: above 0")
+        if self.teachers_see not in ("batch", "once"):
+            raise OptionError(f"teachers_see '{self.teachers_see}': 'batch' or 'once'")
 
 
 def class_weights(labels: Tensor, classes: int, power: float) -> Tensor | None:

@@ -28,6 +28,8 @@ Examples:
   torchrun --nproc-per-node 2 -m mien train fer2013.zip --out runs/two
 """
 
+_TEACHING = ("objective.teacher_share", "objective.temperature", "objective.teachers_see")
+
 
 def add_to(app: typer.Typer) -> None:
     """Register the verb."""
@@ -155,7 +157,7 @@ def _check_settings(settings: list[str], start_from: str, teachers: list[str]) -
             raise OptionError(f"--set {key}: the data decide it; see --size, --colour, --classes")
         if start_from and key.partition(".")[0] in ("model", "architecture"):
             raise OptionError(f"--set {key}: --from keeps the network of its model")
-        if not teachers and key in ("objective.teacher_share", "objective.temperature"):
+        if not teachers and key in _TEACHING:
             raise OptionError(f"--set {key}: it has no effect without --teacher MODEL")
 
 
