@@ -117,3 +117,16 @@ def test_erasing_reaches_its_share_of_the_crop():
     black = torch.zeros((100, 1, 48, 48), dtype=torch.uint8)
     changed = run(black, crop=32, erase=1.0, erase_side=(0.5, 0.5))
     assert ((changed > 0).flatten(1).sum(1) == 16 * 16).all()
+
+
+def test_bicubic_keeps_what_bilinear_blurs():
+    """Half a pixel's shift of stripes two pixels wide: their contrast tells the blur."""
+    stripes = torch.arange(48).div(2, rounding_mode="floor").remainder(2).mul(200).add(27)
+    images = stripes.to(torch.uint8)[None, None, None, :].expand(300, 1, 48, 48)
+    contrast = {
+        kind: run(images, seed=2, shift=0.5 / 48, interpolation=kind)[..., 4:44].float().std()
+        for kind in ("bilinear", "bicubic")
+    }
+    assert contrast["bilinear"] < 0.97 * contrast["bicubic"]
+    with pytest.raises(OptionError, match="bicubic"):
+        AugmentConfig(interpolation="nearest")

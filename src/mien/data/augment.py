@@ -22,6 +22,7 @@ class AugmentConfig:
     either side (0.1: 0.905 to 1.105). contrast: logarithm of the gain about mid-grey, to either
     side. brightness: share of the range 0..255 added or taken. erase: probability that one
     rectangle is painted grey; erase_side: its least and greatest side as a share of the image's.
+    interpolation: ``bilinear``, or ``bicubic``, which blurs less and takes longer.
     crop: side in pixels of the part that is kept, 0 for all; it lies in the middle, and ``shift``
     moves it. Only networks that average over the last map take smaller pictures.
     """
@@ -34,6 +35,7 @@ class AugmentConfig:
     brightness: float = 0.08
     erase: float = 0.0
     erase_side: tuple[float, float] = (0.12, 0.4)
+    interpolation: str = "bilinear"
     crop: int = 0
 
     def __post_init__(self) -> None:
@@ -51,6 +53,10 @@ class AugmentConfig:
         low, high = self.erase_side
         if not 0 < low <= high <= 1:
             raise OptionError(f"augment.erase_side {self.erase_side}: two shares, 0 < low <= high")
+        if self.interpolation not in ("bilinear", "bicubic"):
+            raise OptionError(
+                f"augment.interpolation '{self.interpolation}': 'bilinear' or 'bicubic'"
+            )
         if self.crop and self.crop < 16:
             raise OptionError(f"augment.crop {self.crop}: 0 for none, or at least 16 pixels")
 
@@ -89,7 +95,9 @@ def _geometry(image_NCHW: Tensor, config: AugmentConfig, generator: torch.Genera
         (c * m * x - s * y + shift[:, 0, None, None], s * m * x + c * y + shift[:, 1, None, None]),
         dim=-1,
     )
-    return functional.grid_sample(image_NCHW, grid, padding_mode="border", align_corners=False)
+    return functional.grid_sample(
+        image_NCHW, grid, mode=config.interpolation, padding_mode="border", align_corners=False
+    )
 
 
 def _centres(side: int, crop: int, device: torch.device) -> Tensor:
