@@ -18,6 +18,16 @@ Writes a run folder: the model, its history, predictions on the validation split
 Ctrl-C stops at a point from which --resume goes on to the same result.
 
 \b
+Recipes (--recipe):
+  cnn4      four convolutions, three fully connected layers; the default
+  tiny      under 400,000 parameters, for a browser or a small computer
+  residual  the strongest: residual stages, trained on crops
+  wide      few wide layers behind a stem of cosines; as much work as residual
+  balanced  cnn4 with every class drawn equally often
+  quick     cnn4 in a tenth of its time
+  demo      a minute's training, for the faces that mien draws
+
+\b
 Examples:
   mien train fer2013.zip
   mien train faces/ --classes found --epochs 20 --out runs/mine
