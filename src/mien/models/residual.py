@@ -69,6 +69,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
         self.first_normalisation = nn.BatchNorm2d(outputs)
+        self.first_activation = nn.ReLU()
         self.second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
         self.second_normalisation = nn.BatchNorm2d(outputs)
         self.excite = SqueezeExcite(outputs, squeeze) if squeeze else nn.Identity()
@@ -81,7 +82,8 @@ class ResidualBlock(nn.Module):
                 nn.Conv2d(inputs, outputs, 1, bias=False),
                 nn.BatchNorm2d(outputs),
             )
-        self.activation = nn.ReLU(inplace=True)
+        # Of its own, since methods that follow a signal back take each module for one place.
+        self.last_activation = nn.ReLU()
         self.drop_path = drop_path
         for convolution in (self.first, self.second):
             nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
@@ -89,12 +91,12 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """N×inputs×H×W to N×outputs×⌈H/stride⌉×⌈W/stride⌉."""
-        branch_NCHW = self.activation(self.first_normalisation(self.first(x_NCHW)))
+        branch_NCHW = self.first_activation(self.first_normalisation(self.first(x_NCHW)))
         branch_NCHW = self.excite(self.second_normalisation(self.second(branch_NCHW)))
         if self.training and self.drop_path:
             kept = torch.rand(len(x_NCHW), 1, 1, 1, device=x_NCHW.device) >= self.drop_path
             branch_NCHW = branch_NCHW * (kept / (1 - self.drop_path)).to(branch_NCHW.dtype)
-        out: Tensor = self.activation(branch_NCHW + self.shortcut(x_NCHW))
+        out: Tensor = self.last_activation(branch_NCHW + self.shortcut(x_NCHW))
         return out
 
 

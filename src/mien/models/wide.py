@@ -80,21 +80,23 @@ class WideGroup(nn.Module):
         self.first = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
         self.pool = nn.MaxPool2d(2)
         self.first_normalisation = nn.BatchNorm2d(outputs)
+        self.first_activation = nn.GELU()
         self.second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
         self.second_normalisation = nn.BatchNorm2d(outputs)
+        self.second_activation = nn.GELU()
         self.third = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
         self.third_normalisation = nn.BatchNorm2d(outputs)
-        self.activation = nn.GELU()
+        self.last_activation = nn.GELU()
         for convolution in (self.first, self.second, self.third):
             nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
         nn.init.zeros_(self.third_normalisation.weight)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """N×inputs×H×W to N×outputs×⌊H/2⌋×⌊W/2⌋."""
-        x_NCHW = self.activation(self.first_normalisation(self.pool(self.first(x_NCHW))))
-        branch_NCHW = self.activation(self.second_normalisation(self.second(x_NCHW)))
+        x_NCHW = self.first_activation(self.first_normalisation(self.pool(self.first(x_NCHW))))
+        branch_NCHW = self.second_activation(self.second_normalisation(self.second(x_NCHW)))
         branch_NCHW = self.third_normalisation(self.third(branch_NCHW))
-        out: Tensor = self.activation(branch_NCHW + x_NCHW)
+        out: Tensor = self.last_activation(branch_NCHW + x_NCHW)
         return out
 
 
