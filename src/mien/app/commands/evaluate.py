@@ -11,7 +11,8 @@ _HELP = """Score a model on a split, or several and their average; or show saved
 
 MODEL is a run folder or a .safetensors file. Without DATA the numbers are computed again from
 the run's predictions.parquet, and the model does not run. Of several models the probabilities are
-averaged; each is shown alone too, with what the average gains over it.
+averaged; each is shown alone too, with what the average gains over it. They go to --out, or else
+to the folder ensemble-evaluation.
 
 \b
 Examples:
