@@ -136,6 +136,18 @@ class Interval:
         value = None if math.isnan(self.value) else self.value
         return {"value": value, "low": self.low, "high": self.high}
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, float | None]) -> "Interval":
+        """What ``to_json`` wrote.
+
+        Raises:
+            KeyError, TypeError: it is nothing of the kind.
+        """
+        value, low, high = data["value"], data["low"], data["high"]
+        if low is None or high is None:
+            raise TypeError("an interval without ends")
+        return cls(math.nan if value is None else float(value), float(low), float(high))
+
 
 Value = Interval | int | float | str
 
@@ -160,3 +172,19 @@ class Finding:
             for key, value in self.values.items()
         }
         return {"kind": self.kind, "classes": plain, "values": values}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Finding":
+        """What ``to_json`` wrote, intervals and sets of classes included.
+
+        Raises:
+            KeyError, TypeError: it is nothing of the kind.
+        """
+        classes = {
+            role: tuple(c) if isinstance(c, list) else str(c) for role, c in data["classes"].items()
+        }
+        values = {
+            key: Interval.from_json(value) if isinstance(value, dict) else value
+            for key, value in data["values"].items()
+        }
+        return cls(kind=str(data["kind"]), classes=classes, values=values)

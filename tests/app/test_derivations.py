@@ -136,8 +136,13 @@ def test_mathml_by_hand():
         "<msup><mfrac><mrow><mi>a</mi></mrow><mrow><mn>2</mn></mrow></mfrac><mn>2</mn></msup>"
         "</mrow></math>"
     )
+    power = mathml(r"(x - 1)^2")  # of the whole bracket, not of its last sign
+    assert power.endswith(
+        '<msup><mrow><mo stretchy="false">(</mo><mi>x</mi><mo>−</mo><mn>1</mn>'
+        '<mo stretchy="false">)</mo></mrow><mn>2</mn></msup></mrow></math>'
+    )
     assert "<munder><mo>∑</mo><mrow><mi>i</mi></mrow></munder>" in mathml(r"\sum_{i} x_i")
     assert "<msubsup><mi>σ</mi><mi>B</mi><mn>2</mn></msubsup>" in mathml(r"\sigma_B^2")
-    for wrong in (r"\nonsense", "{a", "a^", "a_b_c", "a # b", r"\frac{a}"):
+    for wrong in (r"\nonsense", "{a", "(a", "a)", "a^", "a_b_c", "a # b", r"\frac{a}"):
         with pytest.raises(ValueError, match=r"known|closed|empty|soon"):
             mathml(wrong)

@@ -98,6 +98,9 @@ def test_batch_normalisation(seed, image, F, N):
     first = (0,) * len(shape)
     slopes = central_differences(loss, x, [first], step=1e-4 * float(forward.std[first]))
     assert abs(slopes[0] - ours.dx[first]) <= 1e-6 * np.abs(ours.through_x_hat).max()
+    of = lambda g, b: bn.batchnorm_forward(x, g, b, eps=eps, axes=axes).y - forward.y  # noqa: E731
+    sloped("γ", lambda v: float((of(v, beta) * dout).sum()), gamma, ours.dgamma, rng)
+    sloped("β", lambda v: float((of(gamma, v) * dout).sum()), beta, ours.dbeta, rng)
 
 
 @often
@@ -230,6 +233,9 @@ def test_convolution(seed, image, groups, mode):
                                               mode=mode)  # fmt: skip
     still = f(x)
     sloped("x", lambda v: float(((f(v) - still) * dout).sum()), x, ours.dx, rng)
+    g = lambda v: windows.convolution_forward(x, v, None, given_windows, groups=groups,  # noqa: E731
+                                              mode=mode)  # fmt: skip
+    sloped("weight", lambda v: float(((g(v) - still) * dout).sum()), weight, ours.dweight, rng)
 
 
 @often
@@ -284,12 +290,19 @@ def test_average_pooling(seed, image, include, divisor, ceil):
         ), [x], dout,
     )  # fmt: skip
     same("y", y, theirs)
-    same("dx", windows.avgpool_backward(x.shape, dout, given_windows, weights), dx)
+    back = windows.avgpool_backward(x.shape, dout, given_windows, weights)
+    same("dx", back, dx)
+    sloped("x", lambda v: float(((windows.avgpool_forward(v, given_windows, weights) - y) * dout)
+                                .sum()), x, back, rng)  # fmt: skip
     bins = tuple(int(n) for n in rng.integers(1, 5, size=2))
     dout = rng.normal(size=(2, 2, *bins))
     theirs, (dx,) = autograd(lambda X: functional.adaptive_avg_pool2d(X, bins), [x], dout)
     same("adaptive y", windows.adaptive_forward(x, bins), theirs)
-    same("adaptive dx", windows.adaptive_backward(x.shape, dout), dx)
+    back = windows.adaptive_backward(x.shape, dout)
+    same("adaptive dx", back, dx)
+    still = windows.adaptive_forward(x, bins)
+    sloped("adaptive", lambda v: float(((windows.adaptive_forward(v, bins) - still) * dout).sum()),
+           x, back, rng)  # fmt: skip
 
 
 @often
@@ -307,6 +320,8 @@ def test_linear(seed, lead, I, O):  # noqa: E741
     still = layers.linear_forward(x, weight, bias)
     f = lambda v: float(((layers.linear_forward(x, v, bias) - still) * dout).sum())  # noqa: E731
     sloped("weight", f, weight, ours.dweight, rng)
+    f = lambda v: float(((layers.linear_forward(v, weight, bias) - still) * dout).sum())  # noqa: E731
+    sloped("x", f, x, ours.dx, rng)
 
 
 @often
@@ -329,4 +344,9 @@ def test_leaky_relu_and_dropout(seed, shape, slope, rate):
     torch.manual_seed(seed % 2**31)
     theirs, (dx,) = autograd(lambda X: functional.dropout(X, rate), [x], dout)
     same("dropout y", layers.dropout_forward(x, mask, rate), theirs)
-    same("dropout dx", layers.dropout_backward(dout, mask, rate), dx)
+    back = layers.dropout_backward(dout, mask, rate)
+    same("dropout dx", back, dx)
+    if rate < 1:
+        still = layers.dropout_forward(x, mask, rate)
+        sloped("dropout", lambda v: float(((layers.dropout_forward(v, mask, rate) - still) * dout)
+                                          .sum()), x, back, rng)  # fmt: skip

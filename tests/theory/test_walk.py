@@ -158,7 +158,7 @@ def test_shared_weights_are_counted_once():
 def test_impossible_layers_are_refused_by_name():
     with pytest.raises(NetworkError, match=r"layer '2' \(Conv2d\) on 1×4×5×5: .*spans 7 .* has 5"):
         walk(impossible(), torch.rand(1, 1, 24, 24))
-    with pytest.raises(NetworkError, match=r"layer '0' .* takes 1 channels, its input has 3"):
+    with pytest.raises(NetworkError, match=r"layer '0' .* has 3 channels where it takes 1"):
         walk(plain(), torch.rand(1, 3, 24, 24))
     with pytest.raises(NetworkError, match=r"layer '8' .* takes 150 features"):
         walk(plain(), torch.rand(1, 1, 30, 30))

@@ -19,8 +19,14 @@ from mien.app.commands import (
     demo,
     draw,
     evaluate,
+    explain,
+    filters,
     label,
+    pairs,
+    regions,
+    report,
     train,
+    trust,
 )
 from mien.errors import MienError
 
@@ -35,7 +41,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, evaluate, compare, audit, label, draw, architecture, check):
+for command in (
+    demo, train, evaluate, compare, report, explain, regions, pairs, filters, trust, audit, label,
+    draw, architecture, check,
+):  # fmt: skip
     command.add_to(app)
 
 

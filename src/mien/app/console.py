@@ -30,6 +30,9 @@ _EXTRA_OF = {
     "sklearn": "train",
     "matplotlib": "train",
     "tensorboardX": "train",
+    "captum": "train",
+    "jinja2": "train",
+    "markupsafe": "train",
 }
 
 # A pipe or a file has no width; tables in it are as wide as they need.

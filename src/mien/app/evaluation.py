@@ -6,16 +6,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mien.app import console
+from mien.app.figures.calibration import draw_reliability, draw_risk_coverage
 from mien.app.figures.classes import draw_classes
 from mien.app.figures.confusion import draw_confusion
 from mien.app.figures.history import draw_history
 from mien.errors import RunError
+from mien.evaluate.calibration import Calibration, describe_calibration
 from mien.evaluate.confusion import Evaluation, Scores
 from mien.evaluate.findings import describe
 from mien.evaluate.pairs import confused_pairs
 from mien.jobs.recompute import EvaluateResult
 from mien.train.history import Row
-from mien.words import percent
+from mien.words import percent, points
 
 _PAIRS_SHOWN = 8
 
@@ -38,6 +40,17 @@ def show_evaluation(result: EvaluateResult) -> None:
         console.show(pairs)
     for sentence in describe(main.counts, main.classes):
         console.show(f"  {sentence}")
+    if result.calibration is not None:
+        show_calibration(result.calibration)
+
+
+def show_calibration(found: Calibration) -> None:
+    """Confidence before and after the temperature, abstention, and what they support saying."""
+    console.show(_calibration_table(found))
+    if any(one.threshold is not None for one in found.abstain):
+        console.show(_abstention_table(found))
+    for sentence in describe_calibration(found):
+        console.show(f"  {sentence}")
 
 
 def main_scores(evaluation: Evaluation) -> Scores:
@@ -56,6 +69,9 @@ def write_figures(
     scores = main_scores(result.evaluation)
     written = [*draw_confusion(scores, folder / "confusion")]
     written += draw_classes(scores, folder / "classes")
+    if result.calibration is not None:
+        written += draw_reliability(result.calibration, folder / "reliability")
+        written += draw_risk_coverage(result.calibration, folder / "risk-coverage")
     if history:
         written += draw_history([asdict(row) for row in history], folder / "history")
     return written
@@ -97,6 +113,44 @@ def _confusion_table(scores: Scores) -> console.PlainTable:
     return table
 
 
+def _calibration_table(found: Calibration) -> console.PlainTable:
+    copies = ", none with a copy in training" if found.without_copies else ""
+    table = console.PlainTable(
+        f"\nConfidence ({found.n:,} images{copies}; temperature {found.temperature:.3f}, "
+        "measured on images that did not fit it)",
+        "", "calibration error", "adaptive bins", "debiased (r.m.s.)", "too high by", "Brier",
+        "loss",
+    )  # fmt: skip
+    for name, part in (("as trained", found.before), ("with temperature", found.after)):
+        table.row(
+            name,
+            percent(part.ece),
+            percent(part.adaptive_ece),
+            percent(part.debiased_ece),
+            points(part.overconfidence),
+            f"{part.brier.value.value:.3f}",
+            f"{part.nll.value:.3f}",
+        )
+    return table
+
+
+def _abstention_table(found: Calibration) -> console.PlainTable:
+    table = console.PlainTable(
+        '\nAnswering "unsure": thresholds chosen and measured on different images',
+        "wrong at most", "unsure below", "answered", "of these wrong",
+    )  # fmt: skip
+    for one in found.abstain:
+        threshold = "none promises it" if one.threshold is None else f"{100 * one.threshold:.1f} %"
+        answered = one.threshold is not None
+        table.row(
+            f"{100 * one.error:.0f} %",
+            threshold,
+            percent(one.coverage) if answered else "",
+            percent(one.realised) if answered else "",
+        )
+    return table
+
+
 def _pair_table(scores: Scores) -> console.PlainTable:
     table = console.PlainTable("\nMost confused", "label → prediction", "rate", "images")
     for pair in confused_pairs(scores.counts, scores.classes)[:_PAIRS_SHOWN]:
@@ -110,6 +164,10 @@ def as_json(result: EvaluateResult) -> dict[str, object]:
     """The evaluation with its sentences and the folder that it was written to."""
     scores = main_scores(result.evaluation)
     data: dict[str, object] = json.loads(json.dumps(result.evaluation.to_json()))
-    data["findings"] = describe(scores.counts, scores.classes)
+    sentences = describe(scores.counts, scores.classes)
+    if result.calibration is not None:
+        data["calibration"] = result.calibration.to_json()
+        sentences += describe_calibration(result.calibration)
+    data["findings"] = sentences
     data["folder"] = str(result.folder)
     return data

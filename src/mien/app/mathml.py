@@ -15,7 +15,8 @@ _SIGNS = {
     "cdot": "·", "partial": "∂", "lfloor": "⌊", "rfloor": "⌋", "ne": "≠", "leftarrow": "←",
     "times": "×",
 }  # fmt: skip
-_OPERATORS = frozenset("+-=()[],|/<>′")
+_OPERATORS = frozenset("+-=,|/<>′")
+_CLOSING = {"(": ")", "[": "]"}
 _NAMES = {"log", "exp"}
 _TOKEN = re.compile(r"\s*(\\[A-Za-z]+|[0-9]+(?:\.[0-9]+)?|[^\s])")
 
@@ -62,6 +63,8 @@ def _atom(tokens: list[str]) -> str:
         return _group(tokens)
     if token.startswith("\\"):
         return _command(token[1:], tokens)
+    if token in _CLOSING:
+        return _fenced(token, tokens)
     if token[0].isdigit():
         return f"<mn>{token}</mn>"
     if token.isalpha():
@@ -79,6 +82,21 @@ def _group(tokens: list[str]) -> str:
         raise ValueError("a '{' is not closed")
     tokens.pop(0)
     return f"<mrow>{''.join(parts)}</mrow>"
+
+
+def _fenced(opening: str, tokens: list[str]) -> str:
+    """Everything to the closing bracket as one atom, so that a power belongs to all of it."""
+    closing, parts = _CLOSING[opening], []
+    while tokens and tokens[0] != closing:
+        parts.append(_scripted(tokens))
+    if not tokens:
+        raise ValueError(f"a '{opening}' is not closed")
+    tokens.pop(0)
+    inside = "".join(parts)
+    # Brackets grow around fractions alone: fonts without a maths table make them far too tall.
+    grow = "true" if "<mfrac>" in inside else "false"
+    ends = (f'<mo stretchy="{grow}">{end}</mo>' for end in (opening, closing))
+    return f"<mrow>{next(ends)}{inside}{next(ends)}</mrow>"
 
 
 def _command(name: str, tokens: list[str]) -> str:

@@ -34,6 +34,11 @@ Flip = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Precision = Annotated[str, typer.Option("--precision", help="auto, fp32 or bf16.")]
+Method = Annotated[str, typer.Option("--method", help="Of attribution; see 'mien explain --help'.")]
+Language = Annotated[str, typer.Option("--lang", help="en or zh-Hant.")]
+InputShape = Annotated[
+    str, typer.Option("--input-shape", metavar="C,H,W", help="Needed for FILE.py:FACTORY.")
+]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 for all cores.")]
 
 

@@ -29,8 +29,12 @@ def run_training(
     *,
     save_every: float,
     as_json: bool,
+    with_report: bool = True,
 ) -> TrainResult:
-    """Train (or, without options, resume ``folder``), evaluate on validation, show the result."""
+    """Train (or, without options, resume ``folder``), evaluate on validation, show the result.
+
+    with_report: also analyse the model, for at most three minutes, and write the report.
+    """
     with Display() as display, heard_signals() as stop:
         listeners = Listeners(
             reading=display.reading, told=console.say, training=display.update, stop=stop
@@ -45,26 +49,48 @@ def run_training(
                 options, out=out, recipe=recipe, save_seconds=save_every, listeners=listeners
             )
     if result.main:
-        finish(result, as_json=as_json)
+        finish(result, as_json=as_json, with_report=with_report)
     return result
 
 
-def finish(result: TrainResult, *, as_json: bool) -> None:
-    """Evaluate a finished run on its validation split, write figures, show all."""
+def finish(result: TrainResult, *, as_json: bool, with_report: bool = True) -> None:
+    """Evaluate a finished run on its validation split, write figures and report, show all."""
     # SciPy and matplotlib take as long to import as torch; training need not wait for them.
     from mien.app.evaluation import as_json as evaluation_json
     from mien.app.evaluation import show_evaluation, write_figures
+    from mien.jobs.calibrate import calibrate_if_possible
     from mien.jobs.evaluate import EvaluateOptions, evaluate_images
 
     run = result.run
     with console.progress_bars() as progress:
         evaluated = evaluate_images(run.path, result.images, EvaluateOptions(), progress=progress)
+    if calibrate_if_possible(run.path) is None:
+        console.say("too few validation images to calibrate the model's confidence")
     write_figures(evaluated, run.figures, history=result.rows)
-    if as_json:
-        console.show_json({"run": str(run.path), **evaluation_json(evaluated)})
-    else:
+    if not as_json:
         show_evaluation(evaluated)
-        console.show(f"\nThe run is in {run.path}: model.safetensors, history.csv, figures/")
+    page = _report(result) if with_report else None
+    if as_json:
+        written = {"report": str(page)} if page else {}
+        console.show_json({"run": str(run.path), **written, **evaluation_json(evaluated)})
+        return
+    console.show(f"\nThe run is in {run.path}: model.safetensors, history.csv, figures/")
+    if page:
+        console.show(f"Its report is {page}; open it in a browser")
+
+
+def _report(result: TrainResult) -> Path:
+    """Analyse and report; the run itself is safe whatever happens here."""
+    from mien.app.reporting import write_report
+    from mien.jobs.analyse import BUDGET
+
+    console.say(
+        f"analysing the model, at most {BUDGET / 60:.0f} minutes (--no-report leaves it out)"
+    )
+    page, notes = write_report(result.run.path, images=result.images, budget=BUDGET)
+    for note in notes:
+        console.say(note)
+    return page
 
 
 class Display:

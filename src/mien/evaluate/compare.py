@@ -110,7 +110,12 @@ def compare(a: Outputs, b: Outputs) -> Comparison:
         DataError: the two are not about the same images: an image that one of them lacks,
             another content or label under the same id, other classes, or no labels at all.
     """
-    a, b = match_rows(a, b)
+    if a.classes != b.classes:
+        raise DataError(
+            f"the models know different classes ({', '.join(a.classes)} and "
+            f"{', '.join(b.classes)}); compare models of the same classes"
+        )
+    a, b = match(a, b)
     labelled = a.labels >= 0
     if not labelled.any():
         raise DataError("none of these images has a label; compare on a split that has labels")
@@ -143,17 +148,12 @@ def _pair(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> Paired:
     )
 
 
-def match_rows(a: Outputs, b: Outputs) -> tuple[Outputs, Outputs]:
-    """Both in the order of their ids, which must name the same images with the same labels.
+def match(a: Outputs, b: Outputs) -> tuple[Outputs, Outputs]:
+    """Both in the order of their ids.
 
     Raises:
-        DataError: they do not.
+        DataError: they are not about the same images.
     """
-    if a.classes != b.classes:
-        raise DataError(
-            f"the models know different classes ({', '.join(a.classes)} and "
-            f"{', '.join(b.classes)}); compare models of the same classes"
-        )
     ids_a, ids_b = as_text(a.ids), as_text(b.ids)
     for ids, outputs, who in ((ids_a, a, "first"), (ids_b, b, "second")):
         if len(np.unique(ids)) < len(outputs):

@@ -6,7 +6,8 @@ from functools import reduce
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
-from mien.evaluate.compare import match_rows
+from mien.errors import DataError
+from mien.evaluate.compare import match
 from mien.evaluate.predictions import as_text
 from mien.types import Outputs
 
@@ -23,7 +24,9 @@ def average(members: Sequence[Outputs]) -> Outputs:
     if not members:
         raise ValueError("no members to average")
     first = members[0]
-    matched = [match_rows(first, other)[1] for other in members]
+    if any(other.classes != first.classes for other in members):
+        raise DataError("the models know different classes; average models of the same classes")
+    matched = [match(first, other)[1] for other in members]
     back = np.argsort(np.argsort(as_text(first.ids)))
     rows = [outputs.take(back) for outputs in matched]
     logs = np.stack([log_softmax(one.logits.astype(np.float64), axis=1) for one in rows])

@@ -121,7 +121,7 @@ def find_pairs(counts: NDArray[np.int64], classes: Sequence[str]) -> list[Findin
     off = [(i, j) for i in np.flatnonzero(n).tolist() for j in range(len(n)) if i != j]
     p = np.array([stats.binom.sf(counts[i, j] - 1, n[i], floor) for i, j in off])
     found = []
-    for (i, j), supported in zip(off, _holm(p), strict=True):
+    for (i, j), supported in zip(off, holm(p), strict=True):
         rate = wilson(int(counts[i, j]), int(n[i]))
         if supported and rate.low > floor:
             roles = {"truth": classes[i], "predicted": classes[j]}
@@ -152,7 +152,7 @@ def find_partners(counts: NDArray[np.int64], classes: Sequence[str]) -> list[Fin
         # The second is the hardest to beat; K-1 for the first's having been chosen by the data.
         p.append(min(1.0, (K - 1) * float(stats.binom.sf(first - 1, first + second, 0.5))))
     found = []
-    for i, (j, k), supported in zip(rows, tops, _holm(np.array(p)), strict=True):
+    for i, (j, k), supported in zip(rows, tops, holm(np.array(p)), strict=True):
         count, next_count = int(counts[i, j]), int(counts[i, k])
         share = wilson(count, count + next_count)
         if supported and share.low > 0.5:
@@ -171,7 +171,7 @@ def find_directions(counts: NDArray[np.int64], classes: Sequence[str]) -> list[F
         [_exceeds(int(counts[i, j]), int(n[i]), int(counts[j, i]), int(n[j])) for i, j in pairs]
     )
     found = []
-    for (i, j), supported in zip(pairs, _holm(p), strict=True):
+    for (i, j), supported in zip(pairs, holm(p), strict=True):
         there, back = (int(counts[i, j]), int(n[i])), (int(counts[j, i]), int(n[j]))
         difference = newcombe(*there, *back)
         if supported and difference.low > 0:
@@ -202,8 +202,8 @@ def _exceeds(s1: int, n1: int, s2: int, n2: int) -> float:
     return float(stats.hypergeom.sf(s1 - 1, n1 + n2, s1 + s2, n1))
 
 
-def _holm(p: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which hypotheses Holm's step-down procedure rejects at ALPHA."""
+def holm(p: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which hypotheses Holm's step-down procedure rejects at ALPHA; p: float64 M."""
     order = np.argsort(p, kind="stable")
     passed = p[order] <= ALPHA / np.arange(len(p), 0, -1)
     rejected = np.zeros(len(p), dtype=np.bool_)

@@ -2,7 +2,7 @@
 
 import contextlib
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ _HOOK_FLAGS = (
     "_forward_hooks_always_called",
     "_forward_pre_hooks_with_kwargs",
 )
+Undo = Callable[[], None]
 
 
 @contextlib.contextmanager
@@ -21,10 +22,29 @@ def untouched(network: nn.Module) -> Iterator[nn.Module]:
     """The network in evaluation mode with frozen weights; afterwards all is as before.
 
     Restored, after an exception too: training flags, ``requires_grad``, ``.grad`` (the very
-    tensors, and their content), weights and buffers, hooks, and the random states of Python,
-    NumPy and torch (processor and CUDA). Inside, gradients are taken of inputs alone, which saves
-    the third of a backward pass that weights would cost.
+    tensors, and their content), weights and buffers (the very tensors, and their content), hooks,
+    and the random states of Python, NumPy and torch (processor and CUDA). Inside, gradients are
+    taken of inputs alone, which saves the third of a backward pass that weights would cost.
     """
+    undo = [*_modules(network), *_parameters(network), *_buffers(network)]
+    python, numpy = random.getstate(), np.random.get_state()
+    devices = list(range(torch.cuda.device_count()))
+    # A caller's inference mode would make inputs that no gradient can be taken of.
+    with torch.inference_mode(False), torch.random.fork_rng(devices), torch.enable_grad():
+        try:
+            network.eval()
+            network.requires_grad_(False)
+            yield network
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
+            with torch.no_grad():
+                for step in undo:
+                    step()
+
+
+def _modules(network: nn.Module) -> list[Undo]:
+    """Modes and hooks."""
     modes = [(module, module.training) for module in network.modules()]
     hooks = [
         (module, name, getattr(module, name).copy())
@@ -32,43 +52,57 @@ def untouched(network: nn.Module) -> Iterator[nn.Module]:
         for name in (*_HOOKS, *_HOOK_FLAGS)
         if hasattr(module, name)
     ]
+
+    def undo() -> None:
+        for module, mode in modes:
+            module.training = mode
+        for module, name, content in hooks:
+            current = getattr(module, name)
+            current.clear()
+            current.update(content)
+
+    return [undo]
+
+
+def _parameters(network: nn.Module) -> list[Undo]:
+    """Weights, ``requires_grad`` and ``.grad``."""
+    places = [(module, dict(module._parameters)) for module in network.modules()]
     weights = [
         (weight, weight.requires_grad, weight.grad, _copy(weight.grad), weight.detach().clone())
         for weight in network.parameters()
     ]
-    buffers = [
-        (module, name, buffer, buffer.clone())
+
+    def undo() -> None:
+        for module, there in places:
+            module._parameters.clear()
+            module._parameters.update(there)
+        for weight, wanted, grad, kept, content in weights:
+            _put_back(weight, content)
+            weight.requires_grad_(wanted)
+            weight.grad = grad
+            if grad is not None and kept is not None:
+                _put_back(grad, kept)
+
+    return [undo]
+
+
+def _buffers(network: nn.Module) -> list[Undo]:
+    """Buffers: some forwards write into one, others put a new one in its place, or add one."""
+    found = [
+        (module, dict(module._buffers), {name: _copy(b) for name, b in module._buffers.items()})
         for module in network.modules()
-        for name, buffer in module._buffers.items()
-        if buffer is not None
     ]
-    chance = random.getstate(), np.random.get_state()
-    devices = list(range(torch.cuda.device_count()))
-    with torch.random.fork_rng(devices), torch.enable_grad():
-        try:
-            network.eval()
-            network.requires_grad_(False)
-            yield network
-        finally:
-            random.setstate(chance[0])
-            np.random.set_state(chance[1])
-            for module, name, content in hooks:
-                current = getattr(module, name)
-                current.clear()
-                current.update(content)
-            for module, mode in modes:
-                module.training = mode
-            with torch.no_grad():
-                for weight, wanted, grad, kept, content in weights:
-                    _put_back(weight, content)
-                    weight.requires_grad_(wanted)
-                    weight.grad = grad
-                    if grad is not None and kept is not None:
-                        _put_back(grad, kept)
-                for module, name, buffer, content in buffers:
-                    # Some forwards write into a buffer, others put a new one in its place.
-                    module._buffers[name] = buffer
-                    _put_back(buffer, content)
+
+    def undo() -> None:
+        for module, there, content in found:
+            module._buffers.clear()
+            module._buffers.update(there)
+            for name, buffer in there.items():
+                kept = content[name]
+                if buffer is not None and kept is not None:
+                    _put_back(buffer, kept)
+
+    return [undo]
 
 
 def _copy(tensor: Tensor | None) -> Tensor | None:

@@ -1,10 +1,13 @@
 """The verb ``architecture``: a network layer by layer."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
 
+from mien.errors import RunError
 from mien.jobs.foreign import open_network
+from mien.theory.formulas import Predicted
+from mien.theory.shapes import Field, Window
 from mien.theory.walk import Layer, Walk, walk
 
 
@@ -48,6 +51,59 @@ def architecture(model: str, *, input_shape: str = "") -> Architecture:
     return Architecture(name=opened.name, walk=walked, notes=tuple(notes))
 
 
+def walk_from_json(data: dict[str, Any]) -> Walk:
+    """The walk that ``Architecture.to_json`` wrote, for a batch of one; without its modules.
+
+    Raises:
+        RunError: it was written by something else, or by another version of mien.
+    """
+    try:
+        layers = tuple(_layer_from_json(one) for one in data["layers"])
+        return Walk(
+            input=(1, *data["input"]),
+            output=(1, *data["output"]),
+            layers=layers,
+            parameters=int(data["parameters"]),
+            buffers=0,
+            ends=(len(layers) - 1,),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"architecture.json: cannot be used ({error}); write it anew") from error
+
+
+def _layer_from_json(data: dict[str, Any]) -> Layer:
+    whole = data["receptive_field"] == "all"
+    sizes = [] if whole else zip(
+        data["receptive_field"] or [], data["jump"] or [], data["centre"] or [], strict=True
+    )  # fmt: skip
+    fields = tuple(
+        Field(Fraction(c) - half, Fraction(c) + half, Fraction(j))
+        for s, j, c in sizes
+        for half in [(Fraction(s) - 1) / 2]
+    )
+    output = (1, *data["output"])
+    return Layer(
+        name=data["name"],
+        kind=data["kind"],
+        input=(1, *data["input"]),
+        output=output,
+        predicted=Predicted(
+            shape=output,
+            windows=tuple(Window(**window) for window in data["windows"]),
+            macs=data["macs"],
+            arithmetic=tuple(data["arithmetic"]),
+        ),
+        parameters=data["parameters"],
+        shared=data["shared"],
+        macs=data["macs"],
+        activation=data["activation_bytes"],
+        fields=fields or None,
+        whole=whole,
+        sources=tuple(data["from"]),
+        groups=data["groups"],
+    )
+
+
 def field_text(layer: Layer) -> str:
     """The receptive field for people: ``18×18``, ``all``, or ``?`` where it cannot be told."""
     if layer.whole:
@@ -83,6 +139,8 @@ def _layer_json(number: int, layer: Layer) -> dict[str, Any]:
         "input": list(layer.input[1:]),
         "output": list(layer.output[1:]),
         "arithmetic": list(layer.predicted.arithmetic),
+        "windows": [asdict(window) for window in layer.predicted.windows],
+        "groups": layer.groups,
         "parameters": layer.parameters,
         "shared": layer.shared,
         "macs": layer.macs,

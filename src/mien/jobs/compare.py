@@ -4,6 +4,8 @@ from pathlib import Path
 
 from mien.evaluate.compare import Comparison
 from mien.evaluate.compare import compare as compare_outputs
+from mien.evaluate.compare_classes import ClassComparison
+from mien.evaluate.compare_classes import compare_classes as compare_class_outputs
 from mien.jobs.recompute import recompute
 
 
@@ -14,3 +16,12 @@ def compare(a: Path | str, b: Path | str) -> Comparison:
         MienError: predictions are missing, or not about the same images.
     """
     return compare_outputs(recompute(a).outputs, recompute(b).outputs)
+
+
+def compare_classes(a: Path | str, b: Path | str) -> ClassComparison:
+    """The same class by class.
+
+    Raises:
+        MienError: predictions are missing, or not about the same images.
+    """
+    return compare_class_outputs(recompute(a).outputs, recompute(b).outputs)

@@ -14,7 +14,7 @@ from mien.evaluate.confusion import evaluate as evaluate_outputs
 from mien.evaluate.predictions import write_predictions
 from mien.jobs.hashes import read_training_hashes
 from mien.jobs.prepare import DataOptions, absolute, read_source, with_validation
-from mien.jobs.recompute import EvaluateResult
+from mien.jobs.recompute import EvaluateResult, calibration_of
 from mien.jobs.start import held_out_by
 from mien.labels import CLASSES, class_of
 from mien.models.checkpoint import Model, load_model
@@ -71,8 +71,8 @@ def evaluate(
     """
     options = options or EvaluateOptions()
     model = load_model(model_path)
-    home = _run_folder(Path(model_path))
-    options = replace(options, data=_data_options(model, options.data, home, source))
+    home = run_folder(Path(model_path))
+    options = replace(options, data=data_options(model, options.data, home, source))
     images = read_source(source, options.data, progress=progress)
     return evaluate_images(model_path, images, options, out=out, progress=progress)
 
@@ -87,9 +87,9 @@ def evaluate_images(
 ) -> EvaluateResult:
     """The same for pictures that are in memory already."""
     model = load_model(model_path)
-    home, split = _run_folder(Path(model_path)), split_name(options.split)
+    home, split = run_folder(Path(model_path)), split_name(options.split)
     known = read_training_hashes(home) if home else None
-    images, about = _as_trained(images, model)
+    images, about = as_trained(images, model)
     chosen = choose_split(images, split)
     folder = Path(out) if out else _folder(Path(model_path), home, model, images, split)
     hardware = choose_hardware(accelerator=options.accelerator, precision=options.precision)
@@ -106,7 +106,7 @@ def evaluate_images(
     outputs = Outputs(
         ids=images.ids[chosen],
         splits=np.array(SPLITS)[images.splits[chosen]],
-        labels=_labels_for(model, images)[chosen],
+        labels=labels_for(model, images)[chosen],
         logits=logits,
         hashes=images.hashes[chosen].astype("U32"),
         copied=copied,
@@ -122,11 +122,16 @@ def evaluate_images(
         },
     )
     evaluation = evaluate_outputs(outputs)
-    _make_folder(folder)
+    make_folder(folder)
     write_predictions(folder / "predictions.parquet", outputs)
     write_json(folder / "evaluation.json", evaluation.to_json())
     notes = (*images.notes, *about, *unsure)
-    return EvaluateResult(evaluation=evaluation, outputs=outputs, folder=folder, notes=notes)
+    found = calibration_of(outputs)
+    if found is not None:
+        write_json(folder / "calibration.json", found.to_json())
+    return EvaluateResult(
+        evaluation=evaluation, outputs=outputs, folder=folder, notes=notes, calibration=found
+    )
 
 
 def split_name(name: str) -> str:
@@ -154,9 +159,7 @@ def choose_split(images: ImageSet, split: str) -> NDArray[np.int64]:
     return chosen
 
 
-def _data_options(
-    model: Model, options: DataOptions, home: Path | None, source: str
-) -> DataOptions:
+def data_options(model: Model, options: DataOptions, home: Path | None, source: str) -> DataOptions:
     """Read pictures as the model takes them, and as its run did unless told otherwise."""
     if home:
         record = Run.open(home).read_record()
@@ -190,7 +193,7 @@ def _folder(
     return home / f"{split}-{images.fingerprint[:8]}"
 
 
-def _as_trained(images: ImageSet, model: Model) -> tuple[ImageSet, tuple[str, ...]]:
+def as_trained(images: ImageSet, model: Model) -> tuple[ImageSet, tuple[str, ...]]:
     """Where the model was trained on these very pictures, hold out what it held out."""
     seed = held_out_by(model, images)
     if seed is None:
@@ -199,7 +202,12 @@ def _as_trained(images: ImageSet, model: Model) -> tuple[ImageSet, tuple[str, ..
     return held, ("validation is the tenth of training that the model did not train on",)
 
 
-def _labels_for(model: Model, images: ImageSet) -> NDArray[np.int64]:
+def labels_for(model: Model, images: ImageSet) -> NDArray[np.int64]:
+    """The pictures' labels as indices into the model's classes, int64 N; -1 stays.
+
+    Raises:
+        DataError: a class that is in use is unknown to the model.
+    """
     if images.classes == model.classes:
         return images.labels
     used = sorted(set(images.labels[images.labels >= 0].tolist()))
@@ -234,14 +242,20 @@ def _copied(
     return copied_in_training(images, chosen), (note,)
 
 
-def _run_folder(path: Path) -> Path | None:
+def run_folder(path: Path) -> Path | None:
+    """The run folder that a model is, or lies in; None where it lies elsewhere."""
     for folder in (path, path.parent):
         if (folder / "run.json").is_file():
             return Run.open(folder).path
     return None
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder for results.
+
+    Raises:
+        RunError: it cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

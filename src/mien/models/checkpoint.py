@@ -19,6 +19,9 @@ from mien.models.card import blank_metadata, read_tensor_file, seal
 from mien.models.registry import build, config_from_json
 from mien.runs import write_atomic
 
+# Tensors beside the weights, which no network of the registry has a place for.
+EXTRA = "novelty."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
@@ -27,6 +30,7 @@ class Model:
     network: takes ``uint8`` N×C×size×size, gives ``float32`` N×K logits; in evaluation mode.
     architecture, config: what built it. classes: K names in the order of the logits.
     about: JSON-able facts on its origin. checksum: hex SHA-256 of its file, empty if unsaved.
+    extras: tensors beside the weights, their names beginning with ``EXTRA``.
     """
 
     network: nn.Module
@@ -35,6 +39,7 @@ class Model:
     classes: tuple[str, ...]
     about: dict[str, Any] = field(default_factory=dict)
     checksum: str = ""
+    extras: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def preprocessing(self) -> dict[str, Any]:
@@ -75,7 +80,7 @@ def model_bytes(model: Model) -> bytes:
         "preprocessing": model.preprocessing,
         "about": model.about,
     }
-    return pack("model", model.network.state_dict(), meta)
+    return pack("model", {**model.network.state_dict(), **model.extras}, meta)
 
 
 def save_model(path: Path, model: Model) -> None:
@@ -107,6 +112,9 @@ def load_model(path: Path | str) -> Model:
         raise ModelFileError(f"{path}: its metadata cannot be used ({error})") from error
     if len(classes) != config.classes:
         raise ModelFileError(f"{path}: {len(classes)} class names for {config.classes} outputs")
+    extras = {key: tensors.pop(key) for key in sorted(tensors) if key.startswith(EXTRA)}
+    if not all(bool(torch.isfinite(value).all()) for value in extras.values()):
+        raise ModelFileError(f"{path}: its tensors are not all finite numbers")
     network = _restore(name, config, tensors, path)
     return Model(
         network=network,
@@ -115,6 +123,7 @@ def load_model(path: Path | str) -> Model:
         classes=classes,
         about=about,
         checksum=str(meta["checksum"]),
+        extras=extras,
     )
 
 

@@ -6,7 +6,7 @@ layer's settings and weights.
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -128,13 +128,15 @@ def _slopes(
         )[0]
         for place in used
     ]  # fmt: skip
-    return compare(
+    found = compare(
         f"∂l/∂{name} by differences",
         [gradient[place] for place in used],
         slopes,
         tolerance=DIFFERENCE_TOLERANCE,
         scale=form.scale(values, dout) if name == "input" else 0.0,
     )
+    # Named by where it stands in the gradient, not among the few that were compared.
+    return replace(found, index=used[found.index[0]]) if found.index else found
 
 
 def closed_form(layer: nn.Module, x: F64, seed: int) -> ClosedForm | None:

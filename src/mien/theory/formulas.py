@@ -135,7 +135,7 @@ def _convolution(layer: Any, shape: Shape, rank: int) -> Predicted:
     image = _image(shape, rank)
     channels = shape[-rank - 1]
     if channels != layer.in_channels:
-        raise NetworkError(f"it takes {layer.in_channels} channels, its input has {channels}")
+        raise NetworkError(f"its input has {channels} channels where it takes {layer.in_channels}")
     windows = conv_windows(layer)
     for size, window in zip(image, windows, strict=True):
         shapes.check_padding_mode(size, window, layer.padding_mode)

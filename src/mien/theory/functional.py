@@ -1,10 +1,8 @@
-"""Convolutions and poolings that a network calls as functions, as the layers that they are."""
+"""Convolutions, poolings and linear maps called as functions, as the layers that they are."""
 
 from typing import Any
 
 from torch import Tensor, nn
-
-from mien.theory.formulas import Predicted, predict
 
 _NAMES = {"conv1d": 1, "conv2d": 2, "conv3d": 3}
 _POOLS: dict[str, type[nn.Module]] = {
@@ -22,8 +20,11 @@ _POOL_ARGUMENTS = {
 
 def functional_layer(
     name: str, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None
-) -> Predicted | None:
-    """What the formulas say of ``torch.nn.functional``'s ``name``; None where it is no layer.
+) -> nn.Module | None:
+    """The layer that ``torch.nn.functional``'s ``name`` with these arguments is, weights and all.
+
+    None where it is no layer; batch normalisation, activations and dropout are followed as
+    elementwise functions and get none either.
 
     Raises:
         NetworkError: impossible arguments.
@@ -33,25 +34,35 @@ def functional_layer(
     if not isinstance(x, Tensor):
         return None
     if name in _NAMES:
-        return _convolution(tuple(x.shape), _NAMES[name], given, more)
+        return _convolution(_NAMES[name], given, more)
+    if name == "linear":
+        named = dict(zip(("weight", "bias"), given, strict=False)) | more
+        outputs, inputs = named["weight"].shape
+        return _weighted(nn.Linear(inputs, outputs, device="meta"), named)
     if name in _POOLS:
         named = dict(zip(_POOL_ARGUMENTS[name[:3]], given, strict=False))
         named |= {k: v for k, v in more.items() if k in _POOL_ARGUMENTS[name[:3]]}
-        return predict(_POOLS[name](**named), tuple(x.shape))
+        return _POOLS[name](**named)
     return None
 
 
-def _convolution(
-    shape: tuple[int, ...], rank: int, given: list[Any], more: dict[str, Any]
-) -> Predicted:
+def _convolution(rank: int, given: list[Any], more: dict[str, Any]) -> nn.Module:
     names = ("weight", "bias", "stride", "padding", "dilation", "groups")
     named = dict(zip(names, given, strict=False)) | more
     weight, groups = named["weight"], named.get("groups", 1)
     make: Any = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[rank - 1]
-    # On the meta device the stand-in takes no memory and no time.
     layer = make(
         weight.shape[1] * groups, weight.shape[0], tuple(weight.shape[2:]),
         named.get("stride", 1), named.get("padding", 0), named.get("dilation", 1), groups,
-        bias=False, device="meta",
+        device="meta",
     )  # fmt: skip
-    return predict(layer, shape)
+    return _weighted(layer, named)
+
+
+def _weighted(layer: nn.Module, named: dict[str, Any]) -> nn.Module:
+    """The stand-in, made on the meta device in no time, with the tensors that were given."""
+    for name in ("weight", "bias"):
+        given = named.get(name)
+        kept = nn.Parameter(given.detach()) if isinstance(given, Tensor) else None
+        layer.register_parameter(name, kept)
+    return layer

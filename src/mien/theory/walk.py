@@ -30,7 +30,8 @@ class Layer:
     name: where it lies in the network. kind: its class, or the function. input, output: shapes,
     batch included. predicted: what the formulas say. parameters: its own, 0 where ``shared`` (its
     weights were counted at an earlier call). macs: per call. activation: bytes of its output.
-    fields, whole, sources: see ``trace.Flow``. module: None for a function.
+    fields, whole, sources: see ``trace.Flow``. groups: of a convolution. module: for
+    a function, a layer like it; None where the walk was read from a file.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Layer:
     fields: tuple[Field, ...] | None
     whole: bool
     sources: tuple[int, ...]
+    groups: int = 1
     module: nn.Module | None = None
 
     @property
@@ -225,17 +227,20 @@ class _Walker:
     def _met_function(
         self, name: str, args: Any, kwargs: Any, out: Any
     ) -> tuple[Predicted, int] | None:
-        predicted = functional_layer(name, args, kwargs)
-        if predicted is None:
+        stand_in = functional_layer(name, args, kwargs)
+        if stand_in is None:
             return None
         x, y = next(tensors_in((args, kwargs))), next(tensors_in(out))
+        predicted = predict(stand_in, tuple(x.shape))
         before = self._tracer.flow(x)
         if before is None:
             return None  # the image is a constant, such as a fixed filter's response
         flow = before.through(predicted, x.ndim)
         where = self._where()
         weights = [t for t in tensors_in((args, kwargs)) if isinstance(t, nn.Parameter)]
-        self._add(f"{where}.{name}", name, x, y, predicted, flow, None, weights)
+        self._add(f"{where}.{name}", name, x, y, predicted, flow, stand_in, weights)
+        if self.visit:
+            self.visit(len(self.rows) - 1, stand_in, x.detach().clone(), y.detach().clone())
         return predicted, len(self.rows) - 1
 
     def _add(
@@ -246,10 +251,10 @@ class _Walker:
         y: Tensor,
         predicted: Predicted,
         flow: Flow,
-        module: nn.Module | None,
+        module: nn.Module,
         weights: list[nn.Parameter] | None = None,
     ) -> None:
-        own = list(module.parameters()) if module is not None else weights or []
+        own = list(module.parameters()) if weights is None else weights
         fresh = [p for p in own if id(p) not in self._counted]
         self._counted.update(map(id, own))
         self.rows.append(
@@ -267,5 +272,6 @@ class _Walker:
                 whole=flow.whole,
                 sources=flow.sources,
                 module=module,
+                groups=int(getattr(module, "groups", 1)),
             )
         )

@@ -9,14 +9,25 @@ from collections.abc import Callable
 from mien.errors import OptionError
 from mien.labels import display_name
 from mien.types import Finding
-from mien.words import evaluation
-from mien.words.render import Catalogue, p_value, percent, points, render, times
+from mien.words import (
+    calibration,
+    card,
+    evaluation,
+    figures,
+    filters,
+    fit,
+    pairs,
+    regions,
+    report,
+    trust,
+)
+from mien.words.render import Catalogue, number, p_value, percent, points, render, times
 
-__all__ = ["CATALOGUES", "LANGUAGES", "catalogue", "p_value", "percent", "points", "say",
+__all__ = ["CATALOGUES", "LANGUAGES", "catalogue", "number", "p_value", "percent", "points", "say",
            "times"]  # fmt: skip
 
 LANGUAGES = ("en", "zh-Hant")
-_SUBJECTS = (evaluation,)
+_SUBJECTS = (evaluation, calibration, fit, figures, report, card, trust, pairs, regions, filters)
 
 CATALOGUES: dict[str, Catalogue] = {
     "en": {kind: text for subject in _SUBJECTS for kind, text in subject.ENGLISH.items()},
@@ -37,4 +48,8 @@ def catalogue(language: str) -> Catalogue:
 
 def say(finding: Finding, language: str = "en", name: Callable[[str], str] | None = None) -> str:
     """One finding as a sentence; ``name`` gives a class's name, by default the language's."""
-    return render(finding, catalogue(language), name or (lambda c: display_name(c, language)))
+    return render(finding, catalogue(language), name or (lambda c: _name(c, language)))
+
+
+def _name(key: str, language: str) -> str:
+    return trust.baseline_name(key, language) or display_name(key, language)

@@ -4,9 +4,12 @@ A catalogue maps a finding's kind to a template. Into its fields go the names of
 and the numbers by name, already written out:
 
 - an ``Interval`` is a rate, "31 % [20, 44]"; where its name ends in ``difference`` it is points,
-  "13 points [8, 18]" (the word from the catalogue), in ``times`` a factor, "2.4 [2.2, 2.6]";
+  "13 points [8, 18]" (the word from the catalogue), in ``times`` a factor, "2.4 [2.2, 2.6]", in
+  ``loss`` or ``similarity`` a number, "0.92 [0.89, 0.95]";
 - a whole number has its thousands apart, a p-value reads "p = 0.03" or "p < 0.0001";
-- several classes are joined with the catalogue's ``or``.
+- several classes are joined with the catalogue's ``or``;
+- a class in the role ``region`` or ``other-region`` is a region of the face, and several in the
+  role ``regions`` are joined with ``and``; their names are the catalogue's ``region-…``.
 """
 
 import math
@@ -25,9 +28,12 @@ def render(
     """One sentence; ``name`` gives a class's name in the catalogue's language."""
     fields: dict[str, str] = {"among": ""}
     for role, classes in finding.classes.items():
-        shown = [name(c) for c in ([classes] if isinstance(classes, str) else classes)]
+        several = [classes] if isinstance(classes, str) else classes
+        regions = role in ("region", "other-region", "regions")
+        shown = [catalogue.get(f"region-{c}", c) if regions else name(c) for c in several]
         head = catalogue["comma"].join(shown[:-1])
-        fields[role] = catalogue["or"].join([head, shown[-1]] if head else shown)
+        word = catalogue["and" if role == "regions" else "or"]
+        fields[role] = word.join([head, shown[-1]] if head else shown)
     for key, value in finding.values.items():
         if key == "among":
             fields[key] = catalogue[key].format(among=value)
@@ -84,11 +90,11 @@ def _scaled(interval: Interval) -> tuple[str, str, str]:
 
 
 def times(interval: Interval) -> str:
-    """A factor with its interval: ``2.4 [2.2, 2.6]``; two significant digits, or more near 1."""
+    """A factor with its interval: ``2.4 [2.2, 2.6]``; more decimals near 1 or in a narrow one."""
     if math.isnan(interval.value):
         return "undefined"
     numbers = (interval.value, interval.low, interval.high)
-    decimals = 1
+    decimals = 1 if numbers[2] - numbers[1] >= 0.2 else 2
     # A factor's message is on which side of 1 it lies, so rounding must not move an end onto 1.
     while decimals < 4 and any(round(x, decimals) in (0, 1) and x not in (0, 1) for x in numbers):
         decimals += 1
@@ -96,7 +102,20 @@ def times(interval: Interval) -> str:
     return f"{value} [{low}, {high}]"
 
 
+def number(interval: Interval, decimals: int = 2) -> str:
+    """A plain number with its interval: ``0.92 [0.89, 0.95]``; an end is not rounded onto 0."""
+    if math.isnan(interval.value):
+        return "undefined"
+    ends = (interval.value, interval.low, interval.high)
+    while decimals < 5 and any(round(x, decimals) == 0 and x != 0 for x in ends):
+        decimals += 1
+    value, low, high = (f"{x:.{decimals}f}".replace("-", "\N{MINUS SIGN}") for x in ends)
+    return f"{value} [{low}, {high}]"
+
+
 def _interval(key: str, value: Interval, catalogue: Catalogue) -> str:
     if key.endswith("difference"):
         return points(value, catalogue["points"])
+    if key.endswith(("loss", "similarity")):
+        return number(value)
     return times(value) if key.endswith("times") else percent(value)

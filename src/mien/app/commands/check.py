@@ -1,5 +1,6 @@
 """``mien check``."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from mien.errors import OptionError
 if TYPE_CHECKING:
     from mien.jobs.check import CheckReport
     from mien.jobs.student import StudentReport
+    from mien.theory.verify import Comparison
 
 _HELP = """Check a network's shapes and gradients against the formulas, or a learner's own formulas.
 
@@ -34,6 +36,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def run(
+    context: typer.Context,
     model: Annotated[str | None, typer.Argument(metavar="[MODEL]", show_default=False)] = None,
     data: Annotated[
         str | None, typer.Option("--data", metavar="DATA", help="Pictures for the batch.")
@@ -66,6 +69,7 @@ def run(
     asked = [model is not None, student is not None, template, derivations is not None]
     if sum(asked) != 1:
         raise OptionError("name MODEL, or one of --student, --template, --derivations")
+    _refuse_what_has_no_effect(context, model, student, template)
     if template:
         _template()
     elif student is not None:
@@ -87,6 +91,22 @@ def run(
                 options=options, progress=progress,
             )  # fmt: skip
         _show(report, json_out)
+
+
+def _refuse_what_has_no_effect(
+    context: typer.Context, model: str | None, student: Path | None, template: bool
+) -> None:
+    if model is not None:
+        kept = {"student", "limit", "template", "derivations", "language"}
+        allowed = {p.name or "" for p in context.command.params} - kept
+        opt.refuse_given(context, allowed, "has no effect on the check of a network")
+    elif student is not None:
+        opt.refuse_given(context, {"student", "limit", "json_out"}, "has no effect with --student")
+    elif template:
+        opt.refuse_given(context, {"template"}, "has no effect with --template")
+    else:
+        kept = {"derivations", "language"}
+        opt.refuse_given(context, kept, "has no effect with --derivations")
 
 
 def _template() -> None:
@@ -135,7 +155,8 @@ def _show(report: "CheckReport", json_out: bool) -> None:
     if json_out:
         console.show_json(report.to_json())
     else:
-        columns = ("layer", "kind", "output", "shape", "worst quantity", "relative error", "kinks")
+        columns = ("layer", "kind", "output", "shape", "worst quantity", "element", "formula",
+                   "reference", "relative error", "kinks")  # fmt: skip
         table = console.PlainTable(report.name, *columns, "verdict")
         for one in report.layers:
             shape = "–" if one.expected is None else "✓" if one.expected == one.output else "✗"
@@ -145,8 +166,7 @@ def _show(report: "CheckReport", json_out: bool) -> None:
                 one.kind,
                 by(one.output),
                 shape,
-                worst.name if worst else "",
-                f"{worst.error:.1e}" if worst else "",
+                *_worst(worst),
                 f"{one.kinks:,}" if one.kinks else "",
                 one.verdict,
             )
@@ -155,10 +175,19 @@ def _show(report: "CheckReport", json_out: bool) -> None:
             for comparison in one.comparisons:
                 if not comparison.right:
                     console.show(f"{one.name}: {comparison}")
-        good = sum(one.verdict == "right" for one in report.layers)
-        console.show(f"\n{good} of {len(report.layers)} layers right, {report.wrong} wrong")
+        told = Counter(one.verdict for one in report.layers)
+        others = [f", {told[kind]} {kind}" for kind in ("shape only", "no formula") if told[kind]]
+        console.show(f"\n{told['right']} right, {told['wrong']} wrong" + "".join(others))
     if report.wrong:
         raise typer.Exit(1)
+
+
+def _worst(worst: "Comparison | None") -> tuple[str, ...]:
+    """The quantity that lies nearest to its tolerance: its element, both values, the error."""
+    if worst is None:
+        return ("",) * 5
+    place = ",".join(map(str, worst.index))
+    return (worst.name, place, f"{worst.ours:.4g}", f"{worst.theirs:.4g}", f"{worst.error:.1e}")
 
 
 def _show_student(report: "StudentReport") -> None:

@@ -30,9 +30,13 @@ def run(
         Path | None, typer.Option("--out", "-o", help="The run folder.", show_default="runs/demo-1")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 0,
+    report: Annotated[
+        bool,
+        typer.Option("--report/--no-report", help="Analyse for at most 3 minutes, and report."),
+    ] = True,
     json_out: opt.Json = False,
 ) -> None:
-    """Draw, train, evaluate, say where to look."""
+    """Draw, train, evaluate, report, say where to look."""
     from mien.app import console
 
     with console.needs_extra("demo"):
@@ -50,8 +54,10 @@ def run(
         out,
         save_every=60,
         as_json=json_out,
+        with_report=report,
     )
     if not json_out:
         path = result.run.path
-        console.show(f"Look at {path}/figures/confusion.png and {path}/figures/history.png first.")
+        if not report:
+            console.show(f"Look at {path}/figures/confusion.png and {path}/figures/history.png.")
         console.show("With faces of your own: mien train FOLDER, where FOLDER/train/CLASS/*.jpg")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mien.app import options as opt
+from mien.errors import OptionError
 
 _HELP = """Score a model on a split, or several and their average; or show saved predictions again.
 
@@ -14,10 +15,14 @@ the run's predictions.parquet, and the model does not run. Of several models the
 averaged; each is shown alone too, with what the average gains over it. They go to --out, or else
 to the folder ensemble-evaluation.
 
+--calibrate fits a temperature and the thresholds for answering "unsure" on the validation
+predictions and seals them into the model file ('mien train' does so at its end).
+
 \b
 Examples:
   mien evaluate runs/cnn4-1 fer2013.zip
   mien evaluate runs/cnn4-1 fer2013.zip --split test --no-flip --out test-scores
+  mien evaluate runs/cnn4-1 --calibrate
   mien evaluate runs/cnn4-1 --json
   mien evaluate runs/cnn4-1 runs/residual-1 fer2013.zip --out both
 """
@@ -49,6 +54,9 @@ def run(
     skip_bad: opt.SkipBad = False,
     device: opt.Device = "auto",
     precision: opt.Precision = "fp32",
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Seal temperature and thresholds into the model.")
+    ] = False,
     json_out: opt.Json = False,
 ) -> None:
     """Evaluate or recompute, write figures, show."""
@@ -62,8 +70,10 @@ def run(
 
     models, data = _split(places)
     model = models[0]
+    if calibrate and len(models) > 1:
+        raise OptionError("--calibrate: seals into one model; give one at a time")
     if data is None:
-        kept = {"places", "out", "json_out"}
+        kept = {"places", "out", "calibrate", "json_out"}
         opt.refuse_given(context, kept, f"needs DATA: mien evaluate {model} DATA")
         if len(models) > 1:
             show_together(average_saved(models, out=out), json=json_out)
@@ -90,6 +100,12 @@ def run(
             result = evaluate(model, data, options, out=out, progress=progress)
     for note in result.notes:
         console.say(note)
+    if calibrate:
+        from mien.jobs.calibrate import calibrate as seal
+
+        sealed = seal(model, predictions=result.folder / "predictions.parquet")
+        console.say(f"{sealed.model}: temperature {sealed.confidence.temperature:.3f} and "
+                    f"{len(sealed.confidence.thresholds)} thresholds are in it now")  # fmt: skip
     folder = (out or result.folder or Path()) / "figures"
     write_figures(result, folder)
     if json_out:

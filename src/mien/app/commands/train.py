@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 _HELP = """Train a network on labelled faces and evaluate it.
 
-Writes a run folder: the model, its history, predictions on the validation split, figures.
+Writes a run folder: the model, its history, predictions on the validation split, figures and a
+report.
 Ctrl-C stops at a point from which --resume goes on to the same result.
 
 \b
@@ -110,15 +111,19 @@ def run(
     save_every: Annotated[
         float, typer.Option("--save-every", min=0, help="Seconds between saved states.")
     ] = 60.0,
+    report: Annotated[
+        bool,
+        typer.Option("--report/--no-report", help="Analyse for at most 3 minutes, and report."),
+    ] = True,
     json_out: opt.Json = False,
 ) -> None:
-    """Parse, train or resume, evaluate, show."""
+    """Parse, train or resume, evaluate, report, show."""
     from mien.app.console import needs_extra
 
     if (data is None) == (resume is None):
         raise OptionError("name DATA to train on, or --resume RUN to go on with one (not both)")
     if resume is not None:
-        kept = {"resume", "save_every", "json_out"}
+        kept = {"resume", "save_every", "report", "json_out"}
         opt.refuse_given(context, kept, "a run goes on as it began; leave it out with --resume")
     if start_from:
         kept = set(context.params) - {"size", "colour"}
@@ -129,7 +134,8 @@ def run(
         from mien.jobs.train import TrainOptions
 
     if resume is not None:
-        run_training(None, None, resume, save_every=save_every, as_json=json_out)
+        run_training(None, None, resume, save_every=save_every, as_json=json_out,
+                     with_report=report)  # fmt: skip
         return
     _check_settings(settings or [], start_from, teachers or [])
     chosen = _recipe(
@@ -156,7 +162,7 @@ def run(
         precision=precision,
         threads=threads,
     )
-    run_training(options, chosen, out, save_every=save_every, as_json=json_out)
+    run_training(options, chosen, out, save_every=save_every, as_json=json_out, with_report=report)
 
 
 def _check_settings(settings: list[str], start_from: str, teachers: list[str]) -> None:

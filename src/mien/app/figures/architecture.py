@@ -48,7 +48,9 @@ class _Block:
     h: float = 0.0
 
 
-def draw_architecture(walk: Walk, path_stem: Path, *, title: str) -> tuple[Path, Path]:
+def draw_architecture(
+    walk: Walk, path_stem: Path, *, title: str, language: str = "en"
+) -> tuple[Path, Path]:
     """Write ``<stem>.svg`` and ``<stem>.png``."""
     blocks, edges = _blocks(walk)
     rows = _lay_out(blocks, edges)
@@ -57,12 +59,12 @@ def draw_architecture(walk: Walk, path_stem: Path, *, title: str) -> tuple[Path,
     above = 0.42 + 0.2 * min(3, len(skips))
     row_height = above + _TALLEST + 0.35 + _TEXT * (lines + 2)
     height = 0.75 + rows * row_height
-    with style.style():
+    word = style.labels(language)
+    with style.style(language):
         figure = style.new_figure(_ACROSS + 0.3, height)
-        style.headline(
-            figure, title, f"{walk.parameters:,} parameters, {walk.macs:,} multiply-accumulates; "
-            f"{by(walk.input[1:])} in, {by(walk.output[1:])} out",
-        )  # fmt: skip
+        about = word("network", parameters=f"{walk.parameters:,}", macs=f"{walk.macs:,}",
+                     input=by(walk.input[1:]), output=by(walk.output[1:]))  # fmt: skip
+        style.headline(figure, title, about)
         axes = style.place(figure, 0, 0, 0, 0)
         axes.set_axis_off()
         axes.set_xlim(0, _ACROSS + 0.3)
@@ -73,8 +75,8 @@ def draw_architecture(walk: Walk, path_stem: Path, *, title: str) -> tuple[Path,
             _draw(axes, block)
         for a, b in edges:
             _connect(axes, blocks, a, b, skips, row_height)
-        _legend(axes, {block.kind for block in blocks}, height)
-        return style.save(figure, path_stem)
+        _legend(axes, {block.kind for block in blocks}, height, language)
+        return style.save(figure, path_stem, language)
 
 
 def _blocks(walk: Walk) -> tuple[list[_Block], list[tuple[int, int]]]:
@@ -122,8 +124,7 @@ def _title(layer: Layer) -> str:
             if max(each) > 1:
                 alike = len(set(each)) == 1
                 name += f"\n{what} " + (str(each[0]) if alike else "×".join(map(str, each)))
-    groups = getattr(layer.module, "groups", 1)
-    return name + (f"\n{groups} groups" if groups > 1 else "")
+    return name + (f"\n{layer.groups} groups" if layer.groups > 1 else "")
 
 
 def _lay_out(blocks: list[_Block], edges: list[tuple[int, int]]) -> int:
@@ -229,12 +230,13 @@ def _detour(
     return [*begin, *first, (side, turn), (entry, turn), (entry, into)]
 
 
-def _legend(axes: Axes, kinds: set[str], height: float) -> None:
-    x = _ACROSS + 0.05
+def _legend(axes: Axes, kinds: set[str], height: float, language: str) -> None:
+    x, word = _ACROSS + 0.05, style.labels(language)
     for kind in reversed([k for k in _COLOURS if k in kinds and k != "input"]):
-        axes.text(x, height - 0.3, kind, size=style.SMALL - 1, ha="right", va="center",
+        name = word(kind)
+        axes.text(x, height - 0.3, name, size=style.SMALL - 1, ha="right", va="center",
                   color=style.SOFT)  # fmt: skip
-        x -= 0.062 * len(kind) + 0.12
+        x -= 0.062 * len(name) * (1 if name.isascii() else 1.9) + 0.12
         axes.add_patch(Polygon([(x, height - 0.35), (x + 0.1, height - 0.35),
                                 (x + 0.1, height - 0.25), (x, height - 0.25)],
                                facecolor=(_COLOURS[kind], 0.62), edgecolor=style.INK,

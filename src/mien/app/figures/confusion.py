@@ -10,6 +10,7 @@ from matplotlib.patches import Rectangle
 
 from mien.app.figures import style
 from mien.evaluate.confusion import Scores
+from mien.labels import display_name
 from mien.words import percent
 
 CELL = 0.78  # inches
@@ -23,7 +24,7 @@ _WRONG = LinearSegmentedColormap.from_list(
 
 
 def draw_confusion(
-    scores: Scores, path_stem: Path, *, title: str = "What is taken for what"
+    scores: Scores, path_stem: Path, *, title: str = "", language: str = "en"
 ) -> tuple[Path, Path]:
     """Write ``<stem>.svg`` and ``<stem>.png``; returns their paths.
 
@@ -31,16 +32,17 @@ def draw_confusion(
     the numbers in a cell are that share and the count. The rows show the classes' numbers of
     images, the columns how often each was predicted.
     """
-    K = len(scores.classes)
-    with style.style():
+    K, word = len(scores.classes), style.labels(language)
+    with style.style(language):
         figure = style.new_figure(1.35 + K * CELL + 0.3, 1.62 + K * CELL + 0.3)
-        style.headline(figure, title, f"Accuracy {percent(scores.accuracy)} on {scores.n:,} images")
+        about = word("accuracy-on", accuracy=percent(scores.accuracy), n=f"{scores.n:,}")
+        style.headline(figure, title or word("confusion"), about)
         axes = style.place(figure, 1.35, 0.3, 0.3, 1.62)
         for i in range(K):
             for j in range(K):
                 _cell(axes, i, j, float(scores.rates[i, j]), int(scores.counts[i, j]))
-        _frame(axes, scores)
-        return style.save(figure, path_stem)
+        _frame(axes, scores, language)
+        return style.save(figure, path_stem, language)
 
 
 def cell_color(rate: float, *, right: bool) -> tuple[float, float, float]:
@@ -71,18 +73,19 @@ def _cell(axes: Axes, i: int, j: int, rate: float, count: int) -> None:
     _text(axes, j, i + 0.24, f"{count:,}", ink)
 
 
-def _frame(axes: Axes, scores: Scores) -> None:
-    K = len(scores.classes)
+def _frame(axes: Axes, scores: Scores, language: str) -> None:
+    K, word = len(scores.classes), style.labels(language)
     axes.set_xlim(-0.5, K - 0.5)
     axes.set_ylim(K - 0.5, -0.5)
     axes.set_axis_off()
     for k, one in enumerate(scores.per_class):
-        _text(axes, -0.62, k - 0.09, one.name, style.INK, ha="right", size=style.BODY)
-        _text(axes, -0.62, k + 0.19, f"{one.support:,} images", style.SOFT, ha="right")
-        _text(axes, k, -0.86, one.name, style.INK, size=style.BODY)
+        name = display_name(one.name, language)
+        _text(axes, -0.62, k - 0.09, name, style.INK, ha="right", size=style.BODY)
+        _text(axes, -0.62, k + 0.19, word("images", n=f"{one.support:,}"), style.SOFT, ha="right")
+        _text(axes, k, -0.86, name, style.INK, size=style.BODY)
         _text(axes, k, -0.63, f"{one.predicted:,}×", style.SOFT)
-    _text(axes, -0.48, -1.2, "predicted as …", style.SOFT, ha="left", size=style.SMALL)
-    _text(axes, -0.62, -0.63, "images of …", style.SOFT, ha="right", size=style.SMALL)
+    _text(axes, -0.48, -1.2, word("predicted-as"), style.SOFT, ha="left", size=style.SMALL)
+    _text(axes, -0.62, -0.63, word("images-of"), style.SOFT, ha="right", size=style.SMALL)
 
 
 def _text(

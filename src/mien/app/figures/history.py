@@ -1,7 +1,7 @@
 """Loss, accuracy and learning rate over the epochs of a training run."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ _LEFT, _RIGHT = 0.75, 1.15  # inches; the names of the lines stand in the right 
 # name, distance of its lower and upper edge from the figure's upper edge in inches.
 _PANELS = {"loss": (3.0, 1.05), "accuracy": (5.35, 3.4), "rate": (6.3, 5.75)}
 _HEIGHT = 6.8
+Word = Callable[..., str]
 
 
 def draw_history(
-    rows: Sequence[Mapping[str, Any]], path_stem: Path, *, title: str = "Training"
+    rows: Sequence[Mapping[str, Any]], path_stem: Path, *, title: str = "", language: str = "en"
 ) -> tuple[Path, Path]:
     """Write ``<stem>.svg`` and ``<stem>.png`` from the rows of ``history.csv``.
 
@@ -37,17 +38,18 @@ def draw_history(
         raise RunError("the history has no epochs yet; train for at least one")
     epochs = _column(rows, "epoch")
     result = _result(_column(rows, "validation_accuracy"))
-    with style.style():
+    word = style.labels(language)
+    with style.style(language):
         figure = style.new_figure(7.6, _HEIGHT)
-        style.headline(figure, title, _subtitle(rows, result))
+        style.headline(figure, title or word("history"), _subtitle(rows, result, word))
         for name in ("loss", "accuracy"):
             scale = 100 if name == "accuracy" else 1
             train = [scale * y for y in _column(rows, f"train_{name}")]
             validation = [scale * y for y in _column(rows, f"validation_{name}")]
-            axes = _panel(figure, name, epochs, result)
-            _curves(axes, epochs, train, validation, result)
-        _learning_rate(_panel(figure, "rate", epochs, result), epochs, rows)
-        return style.save(figure, path_stem)
+            axes = _panel(figure, name, epochs, result, word)
+            _curves(axes, epochs, {"training": train, "validation": validation}, result, word)
+        _learning_rate(_panel(figure, "rate", epochs, result, word), epochs, rows)
+        return style.save(figure, path_stem, language)
 
 
 def _column(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:
@@ -66,34 +68,35 @@ def _result(accuracy: list[float]) -> int | None:
     return known[-1] if known else None
 
 
-def _subtitle(rows: Sequence[Mapping[str, Any]], result: int | None) -> str:
+def _subtitle(rows: Sequence[Mapping[str, Any]], result: int | None, word: Word) -> str:
     parts = []
     if result is not None:
         accuracy, epoch = (
             _column(rows, "validation_accuracy")[result],
             _column(rows, "epoch")[result],
         )
-        parts.append(f"Result: epoch {epoch:g}, validation {100 * accuracy:.1f} %")
+        parts.append(word("result", epoch=f"{epoch:g}", accuracy=f"{100 * accuracy:.1f} %"))
     seconds = [s for s in _column(rows, "seconds") if math.isfinite(s)]
     speeds = sorted(s for s in _column(rows, "images_per_second") if math.isfinite(s))
     if seconds:
-        parts.append(_duration(sum(seconds)))
+        parts.append(_duration(sum(seconds), word))
     if speeds:
-        parts.append(f"{speeds[len(speeds) // 2]:,.0f} images/s")
+        parts.append(word("speed", n=f"{speeds[len(speeds) // 2]:,.0f}"))
     return "   ·   ".join(parts)
 
 
-def _duration(seconds: float) -> str:
+def _duration(seconds: float, word: Word) -> str:
     if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+        return word("seconds", n=f"{seconds:.0f}")
+    if seconds < 7200:
+        return word("minutes", n=f"{seconds / 60:.0f}")
+    return word("hours", n=f"{seconds / 3600:.1f}")
 
 
-def _panel(figure: Figure, name: str, epochs: list[float], result: int | None) -> Axes:
+def _panel(figure: Figure, name: str, epochs: list[float], result: int | None, word: Word) -> Axes:
     bottom, top = _PANELS[name]
     axes = style.place(figure, _LEFT, _HEIGHT - bottom, _RIGHT, top)
-    heading = {"loss": "Cross-entropy loss", "accuracy": "Accuracy", "rate": "Learning rate"}
-    axes.set_title(heading[name], loc="left", size=style.BODY, weight="bold", pad=7)
+    axes.set_title(word(name), loc="left", size=style.BODY, weight="bold", pad=7)
     axes.grid(axis="y")
     axes.spines["left"].set_visible(False)
     axes.spines["bottom"].set_visible(name == "rate")
@@ -102,7 +105,7 @@ def _panel(figure: Figure, name: str, epochs: list[float], result: int | None) -
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
     if name == "rate":
-        axes.set_xlabel("epoch")
+        axes.set_xlabel(word("epoch"))
     else:
         axes.tick_params(labelbottom=False)
     if name == "accuracy":
@@ -113,20 +116,24 @@ def _panel(figure: Figure, name: str, epochs: list[float], result: int | None) -
 
 
 def _curves(
-    axes: Axes, epochs: list[float], train: list[float], validation: list[float], result: int | None
+    axes: Axes,
+    epochs: list[float],
+    curves: Mapping[str, list[float]],
+    result: int | None,
+    word: Word,
 ) -> None:
     # A single epoch makes no line; a dot shows it.
     marker = "o" if len(epochs) == 1 else ""
     ends = []
-    for values, color, name in ((train, TRAIN, "training"), (validation, VALIDATION, "validation")):
+    for (name, values), color in zip(curves.items(), (TRAIN, VALIDATION), strict=True):
         axes.plot(epochs, values, color=color, marker=marker, markersize=5)
         known = [value for value in values if math.isfinite(value)]
         if known:
-            ends.append((known[-1], color, name))
+            ends.append((known[-1], color, word(name)))
     if result is not None:
         axes.plot(
             [epochs[result]],
-            [validation[result]],
+            [curves["validation"][result]],
             marker="o",
             color=VALIDATION,
             markersize=6.5,

@@ -4,11 +4,17 @@ Colours are Okabe and Ito's, which people with any colour vision can tell apart 
 "Color Universal Design"). Figures are made without pyplot, so nothing global changes but, while
 one is drawn, matplotlib's settings inside ``style()``. The same numbers give the same bytes: the
 font comes with matplotlib, and the SVG has neither date nor random ids. Its text stays text.
+
+Chinese text in an SVG is set in the reader's own fonts; a PNG needs a font here, and where there
+is none (``has_font``) no PNG is written, so that no glyph is ever a box.
 """
 
 import contextlib
 import io
-from collections.abc import Iterator
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +25,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from mien.runs import write_atomic
+from mien.words import catalogue
 
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 ORANGE, SKY, PURPLE = "#E69F00", "#56B4E9", "#CC79A7"
@@ -63,12 +70,61 @@ _SETTINGS: dict[Any, Any] = {
 }
 
 
+# What a reader's system may have, Taiwan's forms first.
+FONT_STACK = (
+    "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'PingFang TC', 'Microsoft JhengHei', "
+    "'Noto Sans CJK TC', 'Noto Sans TC', 'Source Han Sans TC', sans-serif"
+)
+# What may be installed here, by the names that matplotlib gives them.
+_CJK = ("Noto Sans CJK TC", "Noto Sans TC", "Source Han Sans TC", "PingFang TC",
+        "Microsoft JhengHei", "Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei",
+        "AR PL UMing TW", "Heiti TC")  # fmt: skip
+
+
+@cache
+def cjk_fonts() -> tuple[str, ...]:
+    """Installed fonts that have Chinese glyphs, the best first."""
+    from matplotlib import font_manager
+
+    def known() -> tuple[str, ...]:
+        there = {font.name for font in font_manager.fontManager.ttflist}
+        return tuple(name for name in _CJK if name in there)
+
+    if not known():
+        # Matplotlib's list is a cache and may be older than the fonts.
+        wanted = re.compile(r"CJK|Noto ?Sans ?TC|SourceHanSans|PingFang|msjh|wqy|uming", re.I)
+        for file in font_manager.findSystemFonts():
+            if wanted.search(Path(file).name):
+                with contextlib.suppress(OSError, RuntimeError):
+                    font_manager.fontManager.addfont(file)
+    return known()
+
+
+def has_font(language: str) -> bool:
+    """Whether a PNG with labels of ``language`` can be drawn here."""
+    return language != "zh-Hant" or bool(cjk_fonts())
+
+
+def labels(language: str) -> Callable[..., str]:
+    """Gives a figure's label by its key in ``words.figures``, its fields filled in."""
+    texts = catalogue(language)
+
+    def label(key: str, **fields: object) -> str:
+        return texts[f"figure-{key}"].format(**fields)
+
+    return label
+
+
 @contextlib.contextmanager
-def style() -> Iterator[None]:
+def style(language: str = "en") -> Iterator[None]:
     """Matplotlib's settings for a figure of mien's; afterwards they are as before."""
-    with mpl.rc_context():
+    with mpl.rc_context(), warnings.catch_warnings():
+        if not has_font(language):
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         mpl.rcdefaults()
         mpl.rcParams.update(_SETTINGS)
+        if language == "zh-Hant":
+            mpl.rcParams["font.family"] = ["DejaVu Sans", *cjk_fonts()[:1]]
         yield
 
 
@@ -97,21 +153,34 @@ def place(figure: Figure, left: float, bottom: float, right: float, top: float) 
     )
 
 
-def save(figure: Figure, path_stem: Path) -> tuple[Path, Path]:
+def save(figure: Figure, path_stem: Path, language: str = "en") -> tuple[Path, Path]:
     """Write ``<stem>.svg`` and ``<stem>.png``, each atomically; call inside ``style()``.
+
+    Where no font here has the glyphs of ``language``, the PNG is not written.
 
     Returns:
         The two paths, the SVG first.
     """
     written = []
     for suffix, metadata in ((".svg", {"Date": None}), (".png", {"Software": None})):
-        content = io.BytesIO()
-        figure.savefig(content, format=suffix[1:], dpi=DPI, metadata=metadata)
         # Not with_suffix: a stem such as "fer2013-v1.5" keeps all of its name.
         path = path_stem.with_name(path_stem.name + suffix)
-        write_atomic(path, content.getvalue())
         written.append(path)
+        if suffix == ".png" and not has_font(language):
+            continue
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=suffix[1:], dpi=DPI, metadata=metadata)
+        content = buffer.getvalue()
+        if suffix == ".svg" and language == "zh-Hant":
+            content = _set_in_stack(content.decode()).encode()
+        write_atomic(path, content)
     return written[0], written[1]
+
+
+def _set_in_stack(svg: str) -> str:
+    """The SVG with the reader's fonts in place of those that it was measured with."""
+    fonts = r"'DejaVu Sans'(?:, (?:'[^']*'|sans-serif))*"
+    return re.sub(fonts, FONT_STACK, svg)
 
 
 def luminance(color: Color) -> float:
