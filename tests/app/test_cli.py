@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -108,6 +109,8 @@ def test_base_verbs_need_no_torch(tmp_path):
         (["train", "synthetic:100", "--device", "tpu"], "one of auto, cpu, cuda"),
         (["train", "synthetic:100", "--map", "contempt"], "FOUND=CLASS"),
         (["train", "synthetic:100", "--from", "none.safetensors"], "cannot be read"),
+        (["train", "synthetic:100", "--teacher", "none"], "cannot be read"),
+        (["train", "synthetic:100", "--set", "objective.temperature=3"], "without --teacher"),
         (["train", "--resume", "nowhere"], "no run here"),
         (["train", "--resume", "nowhere", "--epochs", "3"], "--epochs"),
         (["train", "synthetic:100", "--size", "8"], "--size"),
@@ -120,6 +123,8 @@ def test_base_verbs_need_no_torch(tmp_path):
         (["nonsense"], "nonsense"),
         (["evaluate", "nowhere", "synthetic:100"], "cannot be read"),
         (["evaluate", "nowhere"], "no predictions here"),
+        (["evaluate", "a", "b.safetensors", "--zooms"], "needs DATA"),
+        (["evaluate", "a.parquet", "a.parquet"], "named twice"),
         (["compare", "a", "b"], "no predictions here"),
         (["report", "nowhere"], "no run here"),
         (["report", "nowhere", "--pdf", "--out", "r.pdf"], "end it in .html"),
@@ -200,6 +205,20 @@ def test_evaluate_json_and_figures(run, tmp_path):
     done = mien("compare", run, run)
     assert done.returncode == 0
     assert "right on exactly the same" in done.stdout
+
+
+def test_evaluate_averages_models(run, tmp_path):
+    other = tmp_path / "other.safetensors"
+    shutil.copy(run / "model.safetensors", other)
+    done = mien("evaluate", run, other, "synthetic:300", "--out", tmp_path / "both")
+    assert done.returncode == 0, done.stderr
+    shown = done.stdout.split("The average of their probabilities:")
+    assert len(shown) == 2
+    assert "p = 1" in shown[0]  # the same model twice: nothing gained
+    assert (tmp_path / "both" / "figures" / "confusion.svg").is_file()
+    one = json.loads((run / "evaluation.json").read_text())["whole"]["accuracy"]
+    both = json.loads((tmp_path / "both" / "evaluation.json").read_text())["whole"]["accuracy"]
+    assert one == both
 
 
 def test_label_goes_on_past_bad_pictures_only_when_asked(run, tmp_path):

@@ -97,3 +97,36 @@ def test_same_generator_same_batch_and_input_untouched():
 def test_configuration_is_checked(wrong):
     with pytest.raises(OptionError):
         AugmentConfig(**wrong)
+
+
+def test_crop_is_the_middle_and_shift_moves_it():
+    images = pictures(8)
+    assert torch.equal(run(images, crop=40), images[:, :, 4:44, 4:44])
+    assert torch.equal(run(images, crop=48), images)
+    assert torch.equal(run(images, crop=64), images)  # larger than the picture: all of it
+    moved = run(pictures(400), crop=40, shift=4 / 48)
+    assert moved.shape == (400, 1, 40, 40)
+    # A ramp tells where each crop was taken: its mean is the mean position.
+    ramp = torch.arange(48, dtype=torch.uint8).mul(5)[None, None, None, :].expand(400, 1, 48, 48)
+    place = run(ramp, crop=40, shift=4 / 48).float().mean(dim=(1, 2, 3)) / 5 - 23.5
+    assert -4.1 < float(place.min()) < -3.8
+    assert 3.8 < float(place.max()) < 4.1
+
+
+def test_erasing_reaches_its_share_of_the_crop():
+    black = torch.zeros((100, 1, 48, 48), dtype=torch.uint8)
+    changed = run(black, crop=32, erase=1.0, erase_side=(0.5, 0.5))
+    assert ((changed > 0).flatten(1).sum(1) == 16 * 16).all()
+
+
+def test_bicubic_keeps_what_bilinear_blurs():
+    """Half a pixel's shift of stripes two pixels wide: their contrast tells the blur."""
+    stripes = torch.arange(48).div(2, rounding_mode="floor").remainder(2).mul(200).add(27)
+    images = stripes.to(torch.uint8)[None, None, None, :].expand(300, 1, 48, 48)
+    contrast = {
+        kind: run(images, seed=2, shift=0.5 / 48, interpolation=kind)[..., 4:44].float().std()
+        for kind in ("bilinear", "bicubic")
+    }
+    assert contrast["bilinear"] < 0.97 * contrast["bicubic"]
+    with pytest.raises(OptionError, match="bicubic"):
+        AugmentConfig(interpolation="nearest")

@@ -274,3 +274,36 @@ def test_a_model_is_taken_to_a_device_and_back(
     np.testing.assert_allclose(
         found, collect(model, images, device="cpu", flip=True), rtol=1e-3, atol=1e-4
     )
+
+
+class Pixels(nn.Module):
+    """Its scores are the pixels of the middle row."""
+
+    def forward(self, image_NCHW: torch.Tensor) -> torch.Tensor:
+        return image_NCHW[:, 0, image_NCHW.shape[2] // 2].float()
+
+
+@pytest.mark.parametrize("zoom", [2.0, 1.25, 0.8])
+def test_a_zoom_enlarges_about_the_centre(zoom: float) -> None:
+    ramp = np.tile(np.arange(0, 240, 10, dtype=np.uint8), (24, 1))[None, None]
+    found = collect(Pixels(), ramp, device="cpu", zooms=(zoom,))[0]
+    place = 11.5 + (np.arange(24) - 11.5) / zoom  # the pixel that each looks at
+    expected = 10 * place.clip(0, 23)  # outside, the border's
+    np.testing.assert_allclose(found, expected, atol=0.51)  # rounded to whole values
+
+
+def test_zooms_are_averaged_with_their_mirror_images(model: Small, images: np.ndarray) -> None:
+    zooms = (1.0, 0.8, 1.3)
+    each = [collect(model, images, device="cpu", flip=True, zooms=(zoom,)) for zoom in zooms]
+    mean = np.mean([np.exp(one) for one in each], axis=0)
+    found = collect(model, images, device="cpu", flip=True, zooms=zooms)
+    np.testing.assert_allclose(np.exp(found), mean, rtol=1e-4)
+    np.testing.assert_allclose(np.exp(found).sum(axis=1), 1, rtol=1e-4)
+
+
+@pytest.mark.parametrize("zooms", [(), (1.0, 0.0), (-1.0,)])
+def test_zooms_that_cannot_be_are_refused(
+    model: Small, images: np.ndarray, zooms: tuple[float, ...]
+) -> None:
+    with pytest.raises(OptionError, match="zooms"):
+        collect(model, images, device="cpu", zooms=zooms)

@@ -5,9 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 
+from mien.data.loader import Pictures
+from mien.data.mixing import Mixed
 from mien.errors import OptionError
 from mien.train.objective import ObjectiveConfig, class_weights, training_loss
+from mien.train.teachers import Teaching, prepare, soft_targets
 
 
 def test_smoothed_loss_by_hand():
@@ -47,8 +51,10 @@ def test_loss_of_a_batch_is_the_mean_of_its_parts():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"label_smoothing": 1.0}, {"class_weight_power": -0.1}, {"sampling_power": 2.0}]
-)
+    "wrong",
+    [{"label_smoothing": 1.0}, {"class_weight_power": -0.1}, {"sampling_power": 2.0},
+     {"teacher_share": 1.1}, {"temperature": 0.0}, {"teachers_see": "never"}],
+)  # fmt: skip
 def test_configuration_is_checked(wrong):
     with pytest.raises(OptionError):
         ObjectiveConfig(**wrong)
@@ -60,3 +66,95 @@ def test_gradient_of_the_loss_is_probability_minus_target():
     z = np.exp([1.0, -2.0, 0.5])
     target = np.array([0.1 / 3, 0.1 / 3, 0.9 + 0.1 / 3])
     np.testing.assert_allclose(logits.grad[0].numpy(), z / z.sum() - target, atol=1e-12)
+
+
+def softmax(row, temperature=1.0):
+    powers = [math.exp(z / temperature) for z in row]
+    return [power / sum(powers) for power in powers]
+
+
+def test_mixed_loss_by_hand():
+    logits, labels = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0]]), torch.tensor([0, 1])
+    mixed = Mixed(torch.zeros(0), torch.tensor([1, 0]), torch.tensor([0.25, 0.0]))
+    config = ObjectiveConfig(label_smoothing=0.0)
+    first, second = (softmax(row) for row in logits.tolist())
+    expected = -(0.75 * math.log(first[0]) + 0.25 * math.log(first[1])) - math.log(second[1])
+    loss = training_loss(logits, labels, config, None, mixed=mixed)
+    assert loss.item() == pytest.approx(expected / 2, rel=1e-6)
+
+
+def test_distillation_by_hand():
+    student, other = torch.tensor([[1.0, 0.0, -2.0]]), torch.tensor([[3.0, 1.0, 0.5]])
+    third = torch.tensor([[0.0, 2.0, -1.0]])
+    temperature, share = 4.0, 0.7
+
+    class Teacher(torch.nn.Module):
+        def __init__(self, logits):
+            super().__init__()
+            self.logits = logits
+
+        def forward(self, image):
+            return self.logits
+
+    target = soft_targets([Teacher(other), Teacher(third)], torch.zeros(1), temperature)
+    ours = softmax(student[0].tolist(), temperature)
+    both = [softmax(z[0].tolist(), temperature) for z in (other, third)]
+    mean = [(a + b) / 2 for a, b in zip(*both, strict=True)]
+    torch.testing.assert_close(target, torch.tensor([mean]))
+    divergence = sum(p * math.log(p / q) for p, q in zip(mean, ours, strict=True))
+    label = -math.log(softmax(student[0].tolist())[2])
+    config = ObjectiveConfig(label_smoothing=0.0, teacher_share=share, temperature=temperature)
+    loss = training_loss(student, torch.tensor([2]), config, None, teacher_NK=target)
+    expected = (1 - share) * label + share * temperature**2 * divergence
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_student_like_its_teacher_has_nothing_to_learn_from_it():
+    logits = torch.randn(5, 4, requires_grad=True)
+    target = torch.softmax(logits.detach() / 2, dim=1)
+    config = ObjectiveConfig(teacher_share=1.0, temperature=2.0)
+    loss = training_loss(logits, torch.zeros(5, dtype=torch.long), config, None, teacher_NK=target)
+    loss.backward()
+    assert loss.item() == pytest.approx(0, abs=1e-6)
+    assert float(logits.grad.abs().max()) < 1e-6
+
+
+def test_teachers_are_never_changed():
+    teacher = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2),
+                                  torch.nn.Dropout(0.9)).train()  # fmt: skip
+    (ready,) = prepare([teacher], torch.device("cpu"))
+    before = {key: value.clone() for key, value in ready.state_dict().items()}
+    first = soft_targets([ready], torch.ones(4, 3), 2.0)
+    assert torch.equal(first, soft_targets([ready], torch.ones(4, 3), 2.0))  # no dropout
+    assert not first.requires_grad
+    assert all(torch.equal(value, before[key]) for key, value in ready.state_dict().items())
+
+
+class Left(torch.nn.Module):
+    """Says how bright the left half is against the right one; two classes."""
+
+    def forward(self, image):
+        halves = image.float().chunk(2, dim=3)
+        return torch.stack([half.mean(dim=(1, 2, 3)) / 50 for half in halves], dim=1)
+
+
+@pytest.mark.parametrize("see", ["batch", "once"])
+def test_teachers_see_the_batch_or_each_picture_once(see):
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (6, 1, 4, 4), dtype=torch.uint8, generator=generator)
+    index = torch.tensor([5, 3, 0, 1])
+    pictures = Pictures(images, index, torch.zeros(4, dtype=torch.long))
+    config = ObjectiveConfig(teachers_see=see, temperature=3.0)
+    teaching = Teaching([Left()], config, pictures, Fabric(accelerator="cpu"))
+    chosen = torch.tensor([2, 0])
+    batch = torch.full((2, 1, 4, 4), 7, dtype=torch.uint8)  # as if augmented beyond recognition
+    found = teaching(batch, chosen)
+    if see == "batch":
+        torch.testing.assert_close(found, torch.full((2, 2), 0.5))
+        return
+    own = torch.softmax(Left()(images[[0, 5]]) / 3, dim=1)
+    torch.testing.assert_close(found, (own + own.flip(1)) / 2)  # the mirror swaps the halves
+    mixed = Mixed(batch.float(), torch.tensor([1, 0]), torch.tensor([0.25, 0.0]))
+    blended = teaching(mixed.images, chosen, mixed)
+    torch.testing.assert_close(blended[0], 0.75 * found[0] + 0.25 * found[1])
+    torch.testing.assert_close(blended[1], found[1])

@@ -30,6 +30,9 @@ def show_evaluation(result: EvaluateResult) -> None:
     about = evaluation.about
     if about.get("flip"):
         console.show("Each picture's probabilities are averaged with those of its mirror image.")
+    if len(about.get("zooms", [])) > 1:
+        zooms = ", ".join(f"{zoom:g}" for zoom in about["zooms"])
+        console.show(f"They are averaged over the zooms {zooms} as well.")
     console.show(_class_table(main))
     console.show(_confusion_table(main))
     pairs = _pair_table(main)

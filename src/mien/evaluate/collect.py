@@ -8,7 +8,7 @@ state (of the processor and of CUDA), on an error too. Knows nothing of data set
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn import functional
 
 from mien.errors import DataError, ModelFileError, OptionError
 from mien.types import Progress, silent
@@ -31,6 +32,7 @@ def collect(
     precision: str = "fp32",
     batch_size: int = 512,
     flip: bool = False,
+    zooms: Sequence[float] = (1.0,),
     progress: Progress = silent,
 ) -> NDArray[np.float32]:
     """The model's logits in evaluation mode and without gradients: float32 N×K.
@@ -42,25 +44,30 @@ def collect(
         flip: average the softmax probabilities of each picture and its mirror image. The result
             is the logarithm of that mean, which is as good as logits: softmax of it gives the
             mean probabilities back.
+        zooms: average over the picture at each of these scales (above 1: larger, its border cut
+            off), of each its mirror image too where ``flip`` says so.
         progress: told ``("logits", done, N)`` after each batch.
 
     Raises:
         DataError: no pictures.
-        OptionError: a precision or batch size that there is not.
+        OptionError: a precision, batch size or zoom that there is not.
         ModelFileError: the model gives something other than N×K finite scores.
         TypeError: the images are not uint8 N×C×H×W.
     """
     device = torch.device(device)
     _check_arguments(images, precision, batch_size)
+    if not zooms or min(zooms) <= 0:
+        raise OptionError(f"zooms {tuple(zooms)}: one or more, each above 0")
     N, parts = len(images), []
     autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
     with _as_found(model, device), torch.no_grad(), autocast:
         for start in range(0, N, batch_size):
             batch = _tensor(images[start : start + batch_size]).to(device)
-            logits = _scores(model, batch)
-            if flip:
-                both = torch.stack([logits, _scores(model, batch.flip(-1))])
-                logits = both.log_softmax(dim=-1).logsumexp(dim=0) - math.log(2)
+            scores = [_scores(model, view) for view in _views(batch, flip, zooms)]
+            logits = scores[0]
+            if len(scores) > 1:
+                logits = torch.stack(scores).log_softmax(dim=-1).logsumexp(dim=0)
+                logits -= math.log(len(scores))
             parts.append(logits.cpu().numpy())
             progress("logits", min(start + batch_size, N), N)
     result = np.concatenate(parts)
@@ -87,6 +94,27 @@ def _check_arguments(images: Any, precision: str, batch_size: int) -> None:
 def _tensor(batch: NDArray[np.uint8] | torch.Tensor) -> torch.Tensor:
     # Copied, since torch warns of arrays that may not be written to.
     return batch if isinstance(batch, torch.Tensor) else torch.from_numpy(np.array(batch))
+
+
+def _views(batch: torch.Tensor, flip: bool, zooms: Sequence[float]) -> Iterator[torch.Tensor]:
+    """The pictures as they are looked at, each view as large as they are."""
+    for zoom in zooms:
+        view = batch if zoom == 1 else _zoomed(batch, zoom)
+        yield view
+        if flip:
+            yield view.flip(-1)
+
+
+def _zoomed(batch: torch.Tensor, zoom: float) -> torch.Tensor:
+    """Enlarged (or, below 1, shrunk) about the centre; what lies outside repeats the border."""
+    scale = torch.tensor([[1 / zoom, 0.0, 0.0], [0.0, 1 / zoom, 0.0]], device=batch.device)
+    size = list(batch.shape)
+    with torch.autocast(batch.device.type, enabled=False):
+        grid = functional.affine_grid(scale.expand(len(batch), 2, 3), size, align_corners=False)
+        pixels = functional.grid_sample(
+            batch.float(), grid, padding_mode="border", align_corners=False
+        )
+    return pixels.round().clamp(0, 255).to(torch.uint8)
 
 
 def _scores(model: nn.Module, batch: torch.Tensor) -> torch.Tensor:

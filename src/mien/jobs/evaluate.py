@@ -22,6 +22,9 @@ from mien.runs import Run, write_json
 from mien.train.hardware import choose_hardware
 from mien.types import SPLITS, ImageSet, Outputs, Progress, silent
 
+# As much as training's augmentation, so that no view is strange to a model.
+ZOOMS = (1.0, 0.92, 1.08)
+
 # What FER2013 calls its splits.
 _SPLIT_ALIASES = {
     "training": "train",
@@ -36,12 +39,14 @@ _SPLIT_ALIASES = {
 class EvaluateOptions:
     """How to evaluate. split: one of ``SPLITS`` or ``all``. flip: average with the mirror image.
 
+    zooms: average over ``ZOOMS`` too, for three times the work.
     data: as for training; size, colour and kind of classes are always the model's, and where the
     rest is left at its defaults, the options of the model's run are taken.
     """
 
     split: str = "validation"
     flip: bool = True
+    zooms: bool = False
     data: DataOptions = field(default_factory=DataOptions)
     accelerator: str = "auto"
     precision: str = "fp32"
@@ -94,6 +99,7 @@ def evaluate_images(
         device=hardware.accelerator,
         precision=hardware.precision,
         flip=options.flip,
+        zooms=ZOOMS if options.zooms else (1.0,),
         progress=progress,
     )
     copied, unsure = _copied(images, chosen, known, model)
@@ -111,6 +117,7 @@ def evaluate_images(
             "data_fingerprint": images.fingerprint,
             "split": split,
             "flip": options.flip,
+            "zooms": list(ZOOMS) if options.zooms else [1.0],
             "precision": hardware.precision,
         },
     )

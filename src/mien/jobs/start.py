@@ -40,14 +40,16 @@ def held_out_by(model: Model, images: ImageSet) -> int | None:
     return seed if isinstance(seed, int) and 0 <= seed < 2**32 else None
 
 
-def seen_before(start: Start, images: ImageSet, selection: Selection) -> tuple[str, ...]:
-    """What a person must know of a validation split that the start may have trained on."""
+def seen_before(
+    start: Start, images: ImageSet, selection: Selection, name: str = "the start"
+) -> tuple[str, ...]:
+    """What a person must know of a validation split that ``start`` may have trained on."""
     if start.hashes is None:
         return (
-            "the start lies outside of its run: whether it trained on validation images "
+            f"{name} lies outside of its run: whether it trained on validation images "
             "cannot be known",
         )
     seen = int(np.isin(images.hashes[selection.validation], start.hashes).sum())
     if not seen:
         return ()
-    return (f"{seen:,} of the validation images trained the start; they count as copied",)
+    return (f"{seen:,} of the validation images trained {name}; they count as copied",)

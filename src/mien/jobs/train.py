@@ -1,7 +1,7 @@
 """The verb ``train``: from labelled pictures to a run folder; and going on with one."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from mien.jobs.launch import launch, on_first, read_once
 from mien.jobs.network import fit_to_data, make_network
 from mien.jobs.prepare import DataOptions, Selection, absolute, select, with_validation
 from mien.jobs.start import Start, held_out_by, seen_before, start_model
+from mien.jobs.teachers import check_unchanged, hashes_of, load_teachers
 from mien.models.checkpoint import Model, save_model
 from mien.runs import Run, provenance, write_json
 from mien.train.hardware import cores
@@ -30,6 +31,7 @@ class TrainOptions:
     """What a run is asked to do, besides its recipe; kept in ``run.json``.
 
     source: where the pictures are. start_from: a model whose weights are the start, or empty.
+    teachers: models whose mean probabilities are learnt besides the labels.
     keep_copies: keep training images that have an identical copy in the validation split.
     hold_out_seed: which tenth validates where the source has no validation split; -1 for that of
     the start, or else 0. It is not the recipe's seed, so that runs of several seeds can be compared
@@ -41,6 +43,7 @@ class TrainOptions:
     source: str
     data: DataOptions = field(default_factory=DataOptions)
     start_from: str = ""
+    teachers: tuple[str, ...] = ()
     keep_copies: bool = False
     hold_out_seed: int = -1
     accelerator: str = "auto"
@@ -82,6 +85,7 @@ class _Job:
     images: ImageSet
     selection: Selection
     start: Start | None
+    teachers: tuple[Start, ...]
     save_seconds: float
     ears: Listeners
 
@@ -106,6 +110,7 @@ def train(
         options,
         source=absolute(options.source),
         start_from=absolute(options.start_from) if options.start_from else "",
+        teachers=tuple(absolute(path) for path in options.teachers),
         precision=hardware.precision,
         threads=hardware.threads,
     )
@@ -113,19 +118,23 @@ def train(
     if start is not None:
         recipe, options = _from_start(recipe, options, start)
     images = read_once(fabric, options.source, options.data, ears.reading)
-    options = replace(options, hold_out_seed=_hold_out_seed(options, images, start))
+    recipe = fit_to_data(recipe, images)
+    teachers = load_teachers(options.teachers, recipe, images.classes)
+    seed = _hold_out_seed(options, images, (start, *teachers))
+    options = replace(options, hold_out_seed=seed)
     images = with_validation(images, options.hold_out_seed)
     job = _Job(
         fabric=fabric,
         options=options,
-        recipe=fit_to_data(recipe, images),
+        recipe=recipe,
         images=images,
         selection=select(images, keep_copies=options.keep_copies),
         start=start,
+        teachers=teachers,
         save_seconds=save_seconds,
         ears=ears,
     )
-    notes = [*job.selection.notes, *(seen_before(start, images, job.selection) if start else ())]
+    notes = [*job.selection.notes, *_seen_before(job)]
     for sentence in (*images.notes, *notes):
         ears.told(sentence)
     ears.told(f"{hardware.precision} on {hardware.accelerator}, {hardware.threads} threads "
@@ -142,13 +151,24 @@ def _from_start(recipe: Recipe, options: TrainOptions, start: Start) -> tuple[Re
     return recipe, replace(options, data=data)
 
 
-def _hold_out_seed(options: TrainOptions, images: ImageSet, start: Start | None) -> int:
-    """On the pictures that trained the start, what it held out is held out again."""
+def _hold_out_seed(options: TrainOptions, images: ImageSet, before: Sequence[Start | None]) -> int:
+    """On the pictures that trained the start or a teacher, what it held out is held out again."""
     if options.hold_out_seed >= 0:
         return options.hold_out_seed
-    if start is not None and (seed := held_out_by(start.model, images)) is not None:
-        return seed
+    for start in before:
+        if start is not None and (seed := held_out_by(start.model, images)) is not None:
+            return seed
     return 0
+
+
+def _seen_before(job: _Job) -> list[str]:
+    named = [(job.start, "the start")] if job.start else []
+    named += zip(job.teachers, job.options.teachers, strict=True)
+    return [
+        sentence
+        for model, name in named
+        for sentence in seen_before(model, job.images, job.selection, name)
+    ]
 
 
 def resume(
@@ -178,6 +198,8 @@ def resume(
             "put the old ones back, or train anew"
         )
     images = with_validation(images, options.hold_out_seed)
+    teachers = load_teachers(options.teachers, recipe, images.classes)
+    check_unchanged(teachers, record.get("teacher_checksums", []))
     if record.get("ranks") != fabric.world_size or threads != options.threads:
         ears.told("other ranks or threads than it began with: the result will differ in its bits")
     # What was saved holds the weights; the start is needed only where nothing was saved.
@@ -189,6 +211,7 @@ def resume(
         images=images,
         selection=select(images, keep_copies=options.keep_copies),
         start=None if begun else start_model(options.start_from),
+        teachers=teachers,
         save_seconds=save_seconds,
         ears=ears,
     )
@@ -210,6 +233,7 @@ def _run(job: _Job, run: Run) -> TrainResult:
             validation=Pictures.of(images.images, images.labels, job.selection.validation, device),
             recipe=job.recipe,
             run=run,
+            teachers=tuple(teacher.model.network for teacher in job.teachers),
             save_seconds=job.save_seconds,
             report=job.ears.training,
             stop=job.ears.stop,
@@ -231,7 +255,7 @@ def _run(job: _Job, run: Run) -> TrainResult:
 
 def _write_record(run: Run, job: _Job, notes: list[str]) -> None:
     images, start = job.images, job.start
-    write_training_hashes(run, images, start.hashes if start else None)
+    write_training_hashes(run, images, hashes_of((start, *job.teachers)))
     record = {
         "format": 1,
         "options": asdict(job.options),
@@ -248,6 +272,7 @@ def _write_record(run: Run, job: _Job, notes: list[str]) -> None:
             "problems": [str(problem) for problem in images.problems],
         },
         "start_checksum": start.model.checksum if start else "",
+        "teacher_checksums": [teacher.model.checksum for teacher in job.teachers],
         "ranks": job.fabric.world_size,
         **provenance(),
     }
@@ -262,6 +287,7 @@ def _about(job: _Job) -> dict[str, object]:
         "hold_out_seed": job.options.hold_out_seed,
         "training_images": len(job.selection.training),
         "copies_left_out": job.selection.left_out,
+        "teachers": [teacher.model.checksum for teacher in job.teachers],
         "precision": job.options.precision,
         "versions": provenance()["versions"],
     }

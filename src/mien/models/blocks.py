@@ -87,6 +87,24 @@ class LinearBlock(nn.Module):
         return out
 
 
+class SqueezeExcite(nn.Module):
+    """Scales each channel by what the whole picture says of it (Hu et al. 2018)."""
+
+    def __init__(self, channels: int, reduction: int) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.squeeze = nn.Conv2d(channels, channels // reduction, 1)
+        self.activation = nn.ReLU()
+        self.expand = nn.Conv2d(channels // reduction, channels, 1)
+        self.gate = nn.Sigmoid()
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """N×channels×H×W to the same shape."""
+        scale = self.gate(self.expand(self.activation(self.squeeze(self.pool(x_NCHW)))))
+        out: Tensor = x_NCHW * scale
+        return out
+
+
 def check_images(image_NCHW: Tensor, channels: int, size: int) -> None:
     """Refuse a batch that the network cannot take, before a layer fails with a riddle.
 
@@ -97,4 +115,18 @@ def check_images(image_NCHW: Tensor, channels: int, size: int) -> None:
         raise ValueError(
             f"images of shape N×{channels}×{size}×{size} are needed, "
             f"not {'×'.join(map(str, image_NCHW.shape))}"
+        )
+
+
+def check_any_size(image_NCHW: Tensor, channels: int) -> None:
+    """The same for networks that average over the last map, and so take any side from 16 up.
+
+    Raises:
+        ValueError: the shape is not N×channels×H×W with H and W of at least 16.
+    """
+    shape = tuple(image_NCHW.shape)
+    if len(shape) != 4 or shape[1] != channels or min(shape[2:]) < 16:
+        raise ValueError(
+            f"images of shape N×{channels}×H×W with 16 pixels or more are needed, "
+            f"not {'×'.join(map(str, shape))}"
         )

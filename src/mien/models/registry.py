@@ -8,6 +8,8 @@ from torch import nn
 from mien.config import from_json
 from mien.errors import OptionError
 from mien.models.cnn4 import CNN4, CNN4Config
+from mien.models.residual import Residual, ResidualConfig
+from mien.models.wide import Wide, WideConfig
 
 
 class Architecture(NamedTuple):
@@ -19,6 +21,8 @@ class Architecture(NamedTuple):
 
 ARCHITECTURES = {
     "cnn4": Architecture(CNN4Config, CNN4),
+    "residual": Architecture(ResidualConfig, Residual),
+    "wide": Architecture(WideConfig, Wide),
 }
 
 

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from mien.data.augment import augment
 from mien.data.loader import Pictures, Sampler, mix, sampling_weights
+from mien.data.mixing import mix_pictures
 from mien.errors import MienError, RunError
 from mien.runs import Run
 from mien.train.clock import Clock
@@ -25,6 +26,7 @@ from mien.train.objective import class_weights, training_loss
 from mien.train.optim import Average, learning_rate, make_optimizer
 from mien.train.recipes import Recipe
 from mien.train.state import Holders, Position, load_state, save_state
+from mien.train.teachers import Teaching
 
 EVALUATION_BATCH = 512
 
@@ -51,13 +53,17 @@ class Status:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What is trained on what. ``report`` hears of progress; ``stop`` asks for an early end."""
+    """What is trained on what, and by which teachers' example.
+
+    ``report`` hears of progress; ``stop`` asks for an early end.
+    """
 
     network: nn.Module
     training: Pictures
     validation: Pictures
     recipe: Recipe
     run: Run
+    teachers: tuple[nn.Module, ...] = ()
     save_seconds: float = 60.0
     report: Callable[[Status], None] = lambda status: None
     stop: Callable[[], bool] = lambda: False
@@ -73,6 +79,7 @@ class Loop:
         self.optimizer = make_optimizer(network, self.recipe.optim)
         self.model, self.wrapped = fabric.setup(network, self.optimizer)
         self.average = Average(network, self.recipe.optim.ema)
+        self.teaching = Teaching(task.teachers, self.recipe.objective, task.training, fabric)
         labels, classes = task.training.labels, self.recipe.model.classes
         objective = self.recipe.objective
         chance = sampling_weights(labels, classes, objective.sampling_power)
@@ -140,8 +147,7 @@ class Loop:
         self.generator.manual_seed(seed)
         images_NCHW, labels_N = self.task.training.get(chosen)
         images_NCHW = augment(images_NCHW, self.recipe.augment, self.generator)
-        logits_NK = self.model(images_NCHW)
-        loss = training_loss(logits_NK, labels_N, self.recipe.objective, self.weights_K)
+        loss = self._loss(images_NCHW, labels_N, chosen, step)
         # DDP takes the mean over ranks; the factor makes it the mean over the batch's images.
         self.fabric.backward(loss * (len(chosen) * self.fabric.world_size / size))
         for group in self.optimizer.param_groups:
@@ -151,6 +157,17 @@ class Loop:
         self.wrapped.zero_grad()
         self.average.update(self.network, step)
         self.loss_sum += loss.detach().double() * len(chosen)
+
+    def _loss(self, images_NCHW: Tensor, labels_N: Tensor, chosen: Tensor, step: int) -> Tensor:
+        mixed, objective = None, self.recipe.objective
+        if self.recipe.mixing.active(step / (self.recipe.epochs * self.sampler.steps)):
+            mixed = mix_pictures(images_NCHW, self.recipe.mixing, self.generator)
+            images_NCHW = mixed.images
+        teacher_NK = self.teaching(images_NCHW, chosen, mixed)
+        logits_NK = self.model(images_NCHW)
+        return training_loss(
+            logits_NK, labels_N, objective, self.weights_K, mixed=mixed, teacher_NK=teacher_NK
+        )
 
     def _end_epoch(self) -> None:
         for buffer in self.average.model.buffers():

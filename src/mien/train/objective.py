@@ -1,14 +1,18 @@
 """What training minimises: cross-entropy with label smoothing and class weights.
 
+The target may be mixed from two labels, or come in part from teachers.
+
 Legend: N batch, K classes.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mien.data.mixing import Mixed
 from mien.errors import OptionError
 
 
@@ -19,23 +23,34 @@ class ObjectiveConfig:
     class_weight_power: a class's loss counts by its frequency to the power of minus this; 0 for
     none, 1 for classes that weigh the same whatever their size. sampling_power: the same, for how
     often images are drawn; with anything but 0 an epoch is N draws with replacement.
+    teacher_share, temperature: where there are teachers, the share of the loss that is the
+    divergence from them, and what both sides' logits are divided by in it. teachers_see: the
+    ``batch`` as it was augmented, or each training picture ``once``, before the first step.
     """
 
     label_smoothing: float = 0.1
     class_weight_power: float = 0.0
     sampling_power: float = 0.0
+    teacher_share: float = 0.8
+    temperature: float = 2.0
+    teachers_see: str = "batch"
 
     def __post_init__(self) -> None:
         """Check ranges.
 
         Raises:
-            OptionError: a value outside 0..1 (smoothing: below 1).
+            OptionError: a value outside 0..1 (smoothing: below 1), a temperature not above 0,
+                or another word than the two.
         """
         if not 0 <= self.label_smoothing < 1:
             raise OptionError(f"label_smoothing {self.label_smoothing}: from 0 to below 1")
-        for name in ("class_weight_power", "sampling_power"):
+        for name in ("class_weight_power", "sampling_power", "teacher_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} {getattr(self, name)}: from 0 to 1")
+        if not 0 < self.temperature < math.inf:
+            raise OptionError(f"temperature {self.temperature}: above 0")
+        if self.teachers_see not in ("batch", "once"):
+            raise OptionError(f"teachers_see '{self.teachers_see}': 'batch' or 'once'")
 
 
 def class_weights(labels: Tensor, classes: int, power: float) -> Tensor | None:
@@ -51,18 +66,41 @@ def class_weights(labels: Tensor, classes: int, power: float) -> Tensor | None:
 
 
 def training_loss(
-    logits_NK: Tensor, labels_N: Tensor, config: ObjectiveConfig, weights_K: Tensor | None
+    logits_NK: Tensor,
+    labels_N: Tensor,
+    config: ObjectiveConfig,
+    weights_K: Tensor | None,
+    *,
+    mixed: Mixed | None = None,
+    teacher_NK: Tensor | None = None,
 ) -> Tensor:
     """The mean over the batch of the (weighted, smoothed) cross-entropy, a scalar.
 
     Unlike torch's weighted mean this divides by the number of images, so that a batch's loss is
     the mean of its parts, however it is cut up among ranks.
+
+    mixed: who was mixed with whom; each label then counts by its picture's share. teacher_NK: what
+    ``soft_targets`` gave; its part of the loss is temperature² · KL(teacher ‖ student), whose
+    gradient does not shrink with the temperature (Hinton et al. 2015).
     """
-    losses_N = functional.cross_entropy(
+    losses_N = _label_losses(logits_NK, labels_N, config, weights_K)
+    if mixed is not None:
+        others_N = _label_losses(logits_NK, labels_N[mixed.partner], config, weights_K)
+        losses_N = torch.lerp(losses_N, others_N, mixed.share)
+    if teacher_NK is not None:
+        student_NK = functional.log_softmax(logits_NK / config.temperature, dim=1)
+        divergence_N = functional.kl_div(student_NK, teacher_NK, reduction="none").sum(dim=1)
+        losses_N = torch.lerp(losses_N, config.temperature**2 * divergence_N, config.teacher_share)
+    return losses_N.mean()
+
+
+def _label_losses(
+    logits_NK: Tensor, labels_N: Tensor, config: ObjectiveConfig, weights_K: Tensor | None
+) -> Tensor:
+    return functional.cross_entropy(
         logits_NK,
         labels_N,
         weight=weights_K,
         label_smoothing=config.label_smoothing,
         reduction="none",
     )
-    return losses_N.mean()

@@ -6,9 +6,12 @@ from typing import Any
 
 from mien.config import from_json, to_json
 from mien.data.augment import AugmentConfig
+from mien.data.mixing import MixConfig
 from mien.errors import OptionError
 from mien.models.cnn4 import CNN4Config
 from mien.models.registry import architecture, config_from_json
+from mien.models.residual import ResidualConfig
+from mien.models.wide import WideConfig
 from mien.train.objective import ObjectiveConfig
 from mien.train.optim import OptimConfig
 
@@ -31,6 +34,7 @@ class Recipe:
     seed: int = 0
     train_sample: int = 3000
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    mixing: MixConfig = field(default_factory=MixConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
 
@@ -83,11 +87,48 @@ def balanced() -> Recipe:
     return replace(base, name="balanced", objective=replace(base.objective, sampling_power=1.0))
 
 
+def residual() -> Recipe:
+    """The strong one: a residual network trained on crops, in about an hour and a quarter.
+
+    Pictures of 40×40 train it, of 48×48 it serves: less to compute, and more places to see.
+    """
+    return Recipe(
+        name="residual",
+        architecture="residual",
+        model=ResidualConfig(),
+        epochs=50,
+        augment=AugmentConfig(
+            rotation=15.0, shift=0.09, scale=0.15, contrast=0.25, brightness=0.1, erase=0.5, crop=40
+        ),
+    )
+
+
+def wide() -> Recipe:
+    """As much work as the strong one in half as many, wider layers."""
+    return replace(residual(), name="wide", architecture="wide", model=WideConfig())
+
+
+def tiny() -> Recipe:
+    """Small and fast, for a browser or a small computer: a narrow residual network."""
+    return replace(
+        residual(),
+        name="tiny",
+        model=ResidualConfig(
+            stem=16, widths=(32, 64, 96, 96), blocks=(1, 1, 1, 1), drop_path=0.0, dropout=0.1
+        ),
+        epochs=80,
+        optim=OptimConfig(weight_decay=2e-4),
+    )
+
+
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "cnn4": cnn4,
     "quick": quick,
     "demo": demo,
     "balanced": balanced,
+    "residual": residual,
+    "wide": wide,
+    "tiny": tiny,
 }
 
 

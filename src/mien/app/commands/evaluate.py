@@ -6,11 +6,14 @@ from typing import Annotated
 import typer
 
 from mien.app import options as opt
+from mien.errors import OptionError
 
-_HELP = """Score a model on a split, or show saved predictions again.
+_HELP = """Score a model on a split, or several and their average; or show saved predictions again.
 
 MODEL is a run folder or a .safetensors file. Without DATA the numbers are computed again from
-the run's predictions.parquet, and the model does not run.
+the run's predictions.parquet, and the model does not run. Of several models the probabilities are
+averaged; each is shown alone too, with what the average gains over it. They go to --out, or else
+to the folder ensemble-evaluation.
 
 --calibrate fits a temperature and the thresholds for answering "unsure" on the validation
 predictions and seals them into the model file ('mien train' does so at its end).
@@ -21,6 +24,7 @@ Examples:
   mien evaluate runs/cnn4-1 fer2013.zip --split test --no-flip --out test-scores
   mien evaluate runs/cnn4-1 --calibrate
   mien evaluate runs/cnn4-1 --json
+  mien evaluate runs/cnn4-1 runs/residual-1 fer2013.zip --out both
 """
 
 
@@ -31,15 +35,20 @@ def add_to(app: typer.Typer) -> None:
 
 def run(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(metavar="MODEL", show_default=False)],
-    data: Annotated[
-        str | None, typer.Argument(metavar="[DATA]", help="As for 'mien train'.")
-    ] = None,
+    places: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL... [DATA]", help="DATA as for 'mien train'.", show_default=False
+        ),
+    ],
     split: Annotated[
         str, typer.Option("--split", help="train, validation, test or all.")
     ] = "validation",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
     flip: opt.Flip = True,
+    zooms: Annotated[
+        bool, typer.Option("--zooms", help="Average over three zooms too: three times the work.")
+    ] = False,
     format: opt.Format = "",
     map: opt.Map = None,
     skip_bad: opt.SkipBad = False,
@@ -54,12 +63,21 @@ def run(
     from mien.app import console
 
     with console.needs_extra("evaluate"):
+        from mien.app.ensemble import show_together
         from mien.app.evaluation import as_json, show_evaluation, write_figures
+        from mien.jobs.ensemble import average_saved, evaluate_together
         from mien.jobs.recompute import recompute
 
+    models, data = _split(places)
+    model = models[0]
+    if calibrate and len(models) > 1:
+        raise OptionError("--calibrate: seals into one model; give one at a time")
     if data is None:
-        kept = {"model", "out", "calibrate", "json_out"}
+        kept = {"places", "out", "calibrate", "json_out"}
         opt.refuse_given(context, kept, f"needs DATA: mien evaluate {model} DATA")
+        if len(models) > 1:
+            show_together(average_saved(models, out=out), json=json_out)
+            return
         result = recompute(model)
     else:
         with console.needs_extra("evaluate"):
@@ -68,10 +86,16 @@ def run(
         options = EvaluateOptions(
             split=split,
             flip=flip,
+            zooms=zooms,
             data=DataOptions(format=format, map=tuple(map or ()), skip_bad=skip_bad),
             accelerator=device,
             precision=precision,
         )
+        if len(models) > 1:
+            with console.progress_bars() as progress:
+                found = evaluate_together(models, data, options, out=out, progress=progress)
+            show_together(found, json=json_out)
+            return
         with console.progress_bars() as progress:
             result = evaluate(model, data, options, out=out, progress=progress)
     for note in result.notes:
@@ -89,3 +113,16 @@ def run(
     else:
         show_evaluation(result)
         console.show(f"\nPredictions in {result.folder}, figures in {folder}")
+
+
+def _split(places: list[str]) -> tuple[list[str], str | None]:
+    """``MODEL... [DATA]`` into models and data: the last is data, unless it is a model or alone."""
+    *first, last = places
+    return (first, last) if first and not _is_model(last) else (places, None)
+
+
+def _is_model(place: str) -> bool:
+    if place.endswith((".safetensors", ".parquet")):
+        return True
+    marks = ("run.json", "model.safetensors", "predictions.parquet")
+    return any((Path(place) / mark).is_file() for mark in marks)

@@ -1,0 +1,209 @@
+"""What accuracy costs: every recipe's accuracy against training minutes, size and speed.
+
+    python bench/accuracy_cost.py --out docs/results/accuracy-cost runs/cnn4-0 runs/cnn4-1 …
+
+Accuracies come from the runs' evaluation.json (mean over the seeds of one recipe and its standard
+deviation; runs with other settings than the first of their name count as a recipe of their own).
+Costs are measured here and now, for all recipes in turn, so that a noisy machine slows all: images
+a second of the training step on drawn pictures, which with the recipe's epochs gives minutes on
+this machine undisturbed, and milliseconds for one face (fp32, one thread, batch of one, without the
+mirror image). Prints a Markdown table; --out writes the figure.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from mien.app.figures import style
+from mien.data.loader import Pictures
+from mien.data.synthetic import generate
+from mien.jobs.launch import launch
+from mien.models.checkpoint import load_model
+from mien.models.registry import build
+from mien.runs import Run
+from mien.theory.walk import walk
+from mien.train.loop import Loop, Task
+from mien.train.recipes import recipe_from_json
+from mien.train.teachers import prepare
+
+
+class Entry:
+    """The runs of one recipe."""
+
+    def __init__(self, run, record):
+        self.recipe = recipe_from_json(record["recipe"])
+        self.images = record["data"]["training_images"]
+        self.teachers = record["options"].get("teachers", [])
+        self.runs, self.name = [run], self.recipe.name + ("+teachers" if self.teachers else "")
+        self.paces, self.faces = [], []
+
+    def like(self, record):
+        """Whether a run differs from these by its seed alone."""
+        own = replace(recipe_from_json(record["recipe"]), seed=self.recipe.seed)
+        return own == self.recipe and record["options"].get("teachers", []) == self.teachers
+
+    def accuracies(self, part):
+        """In %, of each run over 'whole' or 'without_copies'."""
+        scores = [json.loads((run / "evaluation.json").read_text())[part] for run in self.runs]
+        return [100 * score["accuracy"]["value"] for score in scores]
+
+    @property
+    def minutes(self):
+        """Of training on this machine undisturbed, a teacher's forward passes included."""
+        return self.recipe.epochs * self.images / statistics.median(self.paces) / 60
+
+    @property
+    def milliseconds(self):
+        """For one face."""
+        return 1000 * statistics.median(self.faces)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batches", type=int, default=6)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="write OUT.svg and OUT.png")
+    given = parser.parse_args()
+    entries = []
+    for run in given.runs:
+        record = json.loads((run / "run.json").read_text())
+        known = next((entry for entry in entries if entry.like(record)), None)
+        if known:
+            known.runs.append(run)
+        else:
+            entries.append(Entry(run, record))
+    measure(entries, given)
+    entries.sort(key=lambda entry: entry.minutes)
+    table(entries)
+    if given.out:
+        draw(entries, given.out, given.threads)
+
+
+def measure(entries, given):
+    fabric, hardware = launch("cpu", "auto", given.threads)
+    print(f"{hardware.precision}, {hardware.threads} threads ({hardware.reason})\n")
+    faces = generate(1024, seed=0)
+    with tempfile.TemporaryDirectory() as folder:
+        loops = [step_by_step(entry, faces, fabric, Path(folder)) for entry in entries]
+        for one in range(given.rounds + 1):
+            for entry, loop in zip(entries, loops, strict=True):
+                start = time.perf_counter()
+                done = sum(next(loop) for _ in range(given.batches if one else 1))
+                if one:  # the first round only warms up
+                    entry.paces.append(done / (time.perf_counter() - start))
+    torch.set_num_threads(1)
+    networks = [load_model(entry.runs[0]).network for entry in entries]
+    face = torch.from_numpy(faces.images[:1].copy())
+    with torch.no_grad():
+        for one in range(60):
+            for entry, network in zip(entries, networks, strict=True):
+                start = time.perf_counter()
+                network(face)
+                if one >= 10:
+                    entry.faces.append(time.perf_counter() - start)
+
+
+def step_by_step(entry, faces, fabric, folder):
+    """A generator that trains one batch each time it is asked, and gives its size."""
+    pictures = Pictures.of(
+        faces.images, faces.labels, torch.arange(len(faces)).numpy(), torch.device("cpu")
+    )
+    task = Task(
+        network=build(entry.recipe.architecture, entry.recipe.model),
+        training=pictures,
+        validation=pictures.subset(torch.arange(64)),
+        recipe=entry.recipe,
+        run=Run.create(folder / f"{id(entry)}"),
+        teachers=prepare(
+            [load_model(path).network for path in entry.teachers], torch.device("cpu")
+        ),
+    )
+    loop, epoch = Loop(fabric, task), 0
+    loop.model.train()
+    while True:
+        for chosen, size in loop.sampler.epoch(epoch):
+            loop._step(chosen, size)
+            yield size
+        epoch += 1
+
+
+def table(entries):
+    print(
+        "| recipe | seeds | accuracy %, no copy | whole split | parameters | MACs a face | "
+        "ms a face | training images/s | epochs | minutes |"
+    )
+    print("|---" * 10 + "|")
+    face = torch.zeros((1, 1, 48, 48), dtype=torch.uint8)
+    for entry in entries:
+        network = load_model(entry.runs[0]).network
+        walked = walk(network, face)
+        cells = [
+            entry.name,
+            str(len(entry.runs)),
+            spread(entry.accuracies("without_copies")),
+            spread(entry.accuracies("whole")),
+            f"{walked.parameters:,}",
+            f"{walked.macs / 1e6:.1f} M",
+            f"{entry.milliseconds:.2f}",
+            f"{statistics.median(entry.paces):,.0f}",
+            str(entry.recipe.epochs),
+            f"{entry.minutes:.0f}",
+        ]
+        print("| " + " | ".join(cells) + " |")
+
+
+def spread(values):
+    text = f"{statistics.mean(values):.2f}"
+    return text + (f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else "")
+
+
+def draw(entries, stem, threads):
+    with style.style():
+        figure = style.new_figure(7.6, 3.9)
+        style.headline(
+            figure,
+            "What accuracy costs",
+            "FER2013's PublicTest, images without a copy in Training; whiskers are 95 % intervals",
+        )
+        panels = (
+            ("minutes", f"minutes of training, {threads} threads", 0.65, 3.95),
+            ("milliseconds", "milliseconds for a face, 1 thread", 4.15, 0.45),
+        )
+        for name, label, left, right in panels:
+            axes = style.place(figure, left, 0.62, right, 0.95)
+            for entry in entries:
+                point(axes, entry, getattr(entry, name))
+            axes.set_xscale("log")
+            axes.margins(0.22, 0.12)
+            axes.grid(axis="y")
+            axes.set_xlabel(label)
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.xaxis.set_minor_formatter(lambda value, _: "")
+            if name == "minutes":
+                axes.set_ylabel("accuracy, %")
+        style.save(figure, stem)
+
+
+def point(axes, entry, cost):
+    values = entry.accuracies("without_copies")
+    mean = statistics.mean(values)
+    n = json.loads((entry.runs[0] / "evaluation.json").read_text())["without_copies"]["n"]
+    half = 196 * math.sqrt(mean / 100 * (1 - mean / 100) / n)
+    color = style.VERMILLION if entry.teachers else style.BLUE
+    axes.plot([cost, cost], [mean - half, mean + half], color=color, alpha=0.35)
+    axes.plot([cost], [mean], "o", color=color, markersize=6, markeredgecolor=style.PAPER)
+    axes.annotate(entry.name, (cost, mean), xytext=(6, 4), textcoords="offset points",
+                  size=style.SMALL)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Soft targets from trained networks, for distillation (Hinton et al. 2015).
+
+Either the teachers see the very pictures that the student sees, augmented and mixed as they are
+(Beyer et al. 2022, "A good teacher is patient and consistent"), which costs their forward passes
+in each step; or they see every training picture and its mirror image once, before the first step,
+which costs next to nothing.
+
+Legend: N batch, C H W image, K classes.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from mien.data.loader import Pictures
+from mien.data.mixing import Mixed
+from mien.train.objective import ObjectiveConfig
+
+_BATCH = 512
+
+
+class Teaching:
+    """The teachers' targets for each batch of one training run; None where there are none."""
+
+    def __init__(
+        self,
+        networks: Sequence[nn.Module],
+        config: ObjectiveConfig,
+        pictures: Pictures,
+        fabric: Fabric,
+    ) -> None:
+        self.networks, self.fabric = prepare(networks, fabric.device), fabric
+        self.temperature = config.temperature
+        self.known_MK: Tensor | None = None
+        if networks and config.teachers_see == "once":
+            self.known_MK = self._once(pictures)
+
+    def __call__(
+        self, image_NCHW: Tensor, chosen: Tensor, mixed: Mixed | None = None
+    ) -> Tensor | None:
+        """Targets ``float32`` N×K for the pictures at ``chosen``, which look as ``image_NCHW``."""
+        if not self.networks:
+            return None
+        if self.known_MK is None:
+            with self.fabric.autocast():
+                return soft_targets(self.networks, image_NCHW, self.temperature)
+        target_NK = self.known_MK[chosen.to(self.known_MK.device)]
+        if mixed is None:
+            return target_NK
+        return torch.lerp(target_NK, target_NK[mixed.partner], mixed.share[:, None])
+
+    def _once(self, pictures: Pictures) -> Tensor:
+        found = []
+        for part in torch.split(torch.arange(len(pictures)), _BATCH):
+            image_NCHW, _ = pictures.get(part)
+            with self.fabric.autocast():
+                both = [
+                    soft_targets(self.networks, view, self.temperature)
+                    for view in (image_NCHW, image_NCHW.flip(-1))
+                ]
+            found.append((both[0] + both[1]) / 2)
+        return torch.cat(found)
+
+
+def prepare(networks: Sequence[nn.Module], device: torch.device) -> tuple[nn.Module, ...]:
+    """The networks on ``device``, in evaluation mode, never to be changed again."""
+    for network in networks:
+        network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.eval().requires_grad_(False)
+    return tuple(networks)
+
+
+@torch.no_grad()
+def soft_targets(teachers: Sequence[nn.Module], image_NCHW: Tensor, temperature: float) -> Tensor:
+    """The mean over the teachers of their softened probabilities, ``float32`` N×K.
+
+    Each teacher's logits are divided by ``temperature`` before the softmax, so that the classes it
+    thinks possible, but not likeliest, can be seen.
+    """
+    softened = [
+        torch.softmax(teacher(image_NCHW).float() / temperature, dim=1) for teacher in teachers
+    ]
+    return torch.stack(softened).mean(dim=0)
