@@ -1,4 +1,4 @@
-"""``residual``, the strong network: a stride-1 stem, residual stages, mean pooling, one layer.
+"""``residual``: a stride-1 stem, residual stages, mean pooling, one layer.
 
 After He et al. 2016 ("Deep residual learning"; the plain two-convolution block), with the shortcut
 of He et al. 2019 ("Bag of tricks": mean pooling before its 1×1 convolution, the last normalisation
