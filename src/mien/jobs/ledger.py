@@ -3,7 +3,7 @@
 import io
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from mien.explain.regions.ledger import Ledger, ledger
 from mien.explain.regions.template import Masks
 from mien.jobs.prepare import DataOptions
 from mien.jobs.shown import Shown, explain_folder, regions_of, subject
+from mien.jobs.verdicts import verdict_on
 from mien.runs import write_atomic, write_json
 from mien.types import Progress, silent
 
@@ -51,7 +52,7 @@ class LedgerResult:
 
     mean_maps: float32 K×H×W, each class's mean of |map| over its sum, nan where there are few
     images. mean_face: float32 H×W, the mean of all pictures. regions: the template, or the share
-    of images whose mask covers a pixel, R×H×W.
+    of images whose mask covers a pixel, R×H×W. trust: the verdict on the method, see ``verdicts``.
     """
 
     ledger: Ledger
@@ -59,6 +60,7 @@ class LedgerResult:
     mean_maps: NDArray[np.float32]
     mean_face: NDArray[np.float32]
     regions: NDArray[np.float32]
+    trust: dict[str, Any] | None = None
 
 
 def ledger_of(
@@ -92,6 +94,7 @@ def ledger_of(
         ledger=table, folder=folder, mean_maps=mean_maps(found.maps, shown),
         mean_face=shown.images.mean(axis=(0, 1), dtype=np.float64).astype(np.float32),
         regions=(regions if regions.ndim == 3 else regions.mean(axis=0)).astype(np.float32),
+        trust=verdict_on(shown.subject, chosen.method),
     )  # fmt: skip
     _save(result)
     return result

@@ -26,6 +26,7 @@ from mien.explain.pairs import (
 from mien.explain.regions.hiding import hide
 from mien.jobs.ledger import FEWEST, SHIFT, LedgerOptions
 from mien.jobs.shown import Shown, explain_folder, regions_of, subject
+from mien.jobs.verdicts import verdict_on
 from mien.runs import write_atomic, write_json
 from mien.types import Finding, Outputs, Progress, Value, silent
 
@@ -42,12 +43,13 @@ class PairResult:
     pictures, each float32 H×W: ``confused``, ``right`` (of the truth), ``rival`` (right ones of the
     predicted class): mean faces; ``difference`` and ``difference_right``: mean maps of truth less
     predicted, each map over its absolute sum. A mean of fewer than 30 images is not among them,
-    since it would show persons.
+    since it would show persons. trust: the verdict on the method, see ``verdicts``.
     """
 
     pair: Pair
     folder: Path
     pictures: Pictures
+    trust: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,7 +113,8 @@ def pair_of(
     content = io.BytesIO()
     np.savez_compressed(content, allow_pickle=False, **pictures)
     write_atomic(folder / "pairs.npz", content.getvalue())
-    return PairResult(pair=result, folder=folder, pictures=pictures)
+    return PairResult(pair=result, folder=folder, pictures=pictures,
+                      trust=verdict_on(shown.subject, chosen.method))  # fmt: skip
 
 
 def suspects_of(

@@ -17,7 +17,7 @@ from mien.explain.regions.template import Masks, from_masks, template
 from mien.explain.untouched import untouched
 from mien.jobs.evaluate import choose_split, split_name
 from mien.jobs.prepare import DataOptions
-from mien.jobs.subject import open_subject, read_for
+from mien.jobs.subject import Subject, open_subject, read_for
 from mien.theory.formulas import by
 from mien.types import Progress, silent
 
@@ -27,7 +27,7 @@ class Shown:
     """images: uint8 N×C×H×W; labels: int64 N, 0..K-1; ids: N names; classes: K names.
 
     as_input: makes the network's float input of uint8 pixels. source: what was read. split: its
-    name. notes: sentences to show.
+    name. subject: the network as it was opened. notes: sentences to show.
     """
 
     network: nn.Module
@@ -38,6 +38,7 @@ class Shown:
     classes: tuple[str, ...]
     source: str
     split: str
+    subject: Subject
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -84,7 +85,8 @@ def subject(
         network=found.opened.network,
         as_input=as_float if found.opened.own else found.opened.as_input,
         images=images.images[chosen], labels=labels[chosen], ids=images.ids[chosen].astype(np.str_),
-        classes=images.classes, source=data, split=name, notes=notes,
+        classes=images.classes, source=data, split=name,
+        subject=found, notes=notes,
     )  # fmt: skip
     _check_outputs(shown, model)
     return shown

@@ -1,5 +1,8 @@
 """Sentences on whether to believe an attribution method, and the names of its rivals."""
 
+from collections.abc import Mapping
+from typing import Any
+
 ENGLISH = {
     "trust-passes": (
         "{method} passes: its maps depend on the weights and on the labels, beat every baseline "
@@ -171,3 +174,10 @@ def short_verdict(code: str, against: tuple[str, ...] = (), language: str = "en"
         more = len(names) - 2 if language == "en" else len(names)
         shown += glue[1].format(more)
     return SHORT[language][code].format(baselines=shown)
+
+
+def verdict_line(told: Mapping[str, Any] | None) -> str:
+    """A line for a figure: the verdict (``verdict``, ``against``) on the method that it shows."""
+    if told is None:
+        return "trust: not tested on this model yet (mien trust)"
+    return f"trust: {short_verdict(told['verdict'], tuple(told['against']))}"

@@ -51,6 +51,7 @@ def run(
     """Explain the pair, write, draw, show; then the suspect labels of a run."""
     from mien.app import console
     from mien.words import catalogue
+    from mien.words.trust import verdict_line
 
     catalogue(language)
     with console.needs_extra("pairs"):
@@ -66,7 +67,7 @@ def run(
     )  # fmt: skip
     with console.progress_bars() as progress:
         found = pair_of(model, data, _two(pair), options, out=out, progress=progress)
-    draw_pair(found.pair, found.pictures, found.folder / "pairs")
+    draw_pair(found.pair, found.pictures, found.folder / "pairs", trust=verdict_line(found.trust))
     saved = (Path(model) / "predictions.parquet").is_file() and split == "validation"
     doubted = suspects_of(model, out=found.folder) if saved else None
     if json_out:

@@ -58,6 +58,7 @@ def run(
     from mien.app import console
     from mien.errors import OptionError
     from mien.words import catalogue
+    from mien.words.trust import verdict_line
 
     catalogue(language)  # refuses a language before minutes of work
     with console.needs_extra("regions"):
@@ -75,7 +76,8 @@ def run(
     )  # fmt: skip
     with console.progress_bars() as progress:
         found = ledger_of(model, data, options, out=out, progress=progress)
-    draw_ledger(found.ledger, found.folder / "regions", title=f"What {model} rests on")
+    draw_ledger(found.ledger, found.folder / "regions", title=f"What {model} rests on",
+                trust=verdict_line(found.trust))  # fmt: skip
     if json_out:
         console.show_json(found.ledger.to_json())
         return

@@ -20,7 +20,9 @@ _SIGNED = LinearSegmentedColormap.from_list("signed", [style.VERMILLION, style.P
 Pictures = dict[str, NDArray[np.float32]]
 
 
-def draw_pair(pair: Pair, pictures: Pictures, path_stem: Path) -> tuple[Path, Path]:
+def draw_pair(
+    pair: Pair, pictures: Pictures, path_stem: Path, *, trust: str = ""
+) -> tuple[Path, Path]:
     """Write ``<stem>.svg`` and ``<stem>.png``; returns their paths.
 
     Mean faces of the confused images and of right ones of both classes, each in its own grey
@@ -36,7 +38,8 @@ def draw_pair(pair: Pair, pictures: Pictures, path_stem: Path) -> tuple[Path, Pa
     with style.style():
         figure = style.new_figure(width, height)
         title = f"{pair.truth} taken for {pair.predicted}"
-        style.headline(figure, title, f"{pair.n:,} images; {pair.method}; 95 % bootstrap intervals")
+        style.headline(figure, title, f"{pair.n:,} images; {pair.method}; 95 % bootstrap intervals"
+                       + (f"\n{trust}" if trust else ""))  # fmt: skip
         scale = _scale(pictures)
         for number, (name, key) in enumerate(shown):
             left = 0.25 + number * (_SIDE + _GAP)

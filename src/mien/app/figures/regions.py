@@ -23,7 +23,9 @@ _COLORS = dict(zip(REGIONS, (style.ORANGE, style.BLUE, style.GREEN, style.VERMIL
 _WHICH = {"right": (style.BLUE, "o", -0.17), "wrong": (style.VERMILLION, "D", 0.17)}
 
 
-def draw_ledger(table: Ledger, path_stem: Path, *, title: str = "") -> tuple[Path, Path]:
+def draw_ledger(
+    table: Ledger, path_stem: Path, *, title: str = "", trust: str = ""
+) -> tuple[Path, Path]:
     """Write ``<stem>.svg`` and ``<stem>.png``; returns their paths.
 
     A panel for all images and for each class, a row in it a region. The upper half: how many times
@@ -42,7 +44,8 @@ def draw_ledger(table: Ledger, path_stem: Path, *, title: str = "") -> tuple[Pat
     width, height = 0.95 + columns * PANEL + 0.1, 0.75 + bands * band + 0.45
     with style.style():
         figure = style.new_figure(width, height)
-        style.headline(figure, title or "Where the attribution falls", _subtitle(table))
+        style.headline(figure, title or "Where the attribution falls",
+                       _subtitle(table) + (f"\n{trust}" if trust else ""))  # fmt: skip
         for number, label in enumerate(labels):
             row, column = divmod(number, columns)
             left = 0.95 + column * PANEL

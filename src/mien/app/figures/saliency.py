@@ -18,7 +18,7 @@ from mien.app.figures import style
 from mien.explain.display import STOPS, as_picture, overlay, scaled, shared_limit
 from mien.jobs.explain_pictures import Explained
 from mien.jobs.saliency import FEWEST_FACES, Saliency
-from mien.words.trust import short_verdict
+from mien.words.trust import verdict_line
 
 PANEL, GAP, BLOCK_GAP, ROW_GAP = 0.86, 0.05, 0.32, 0.3  # inches
 _LEFT, _TOP, _BOTTOM, _RIGHT = 1.55, 1.28, 0.78, 0.3
@@ -61,7 +61,7 @@ def draw_gallery(saliency: Saliency, path_stem: Path, *, examples: bool) -> tupl
         title=f"What speaks for each class: {method}",
         subtitle=f"{_model(report)}; {what}, {report['n']:,} images of {report['split']}; "
         + _aimed(report),
-        trust=_trust(report),
+        trust=verdict_line(report.get("trust")),
     )
 
 
@@ -80,7 +80,7 @@ def draw_pictures(explained: Explained, path_stem: Path) -> tuple[Path, Path]:
     return _draw(
         path_stem, rows, explained.limit, (("", ("face", "map", "both")),),
         title=method[:1].upper() + method[1:], subtitle=_pictured(report),
-        trust=_trust(report),
+        trust=verdict_line(report.get("trust")),
     )  # fmt: skip
 
 
@@ -222,13 +222,6 @@ def _say(
 ) -> None:
     width, height = figure.get_size_inches()
     figure.text(x / width, y / height, text, ha=ha, size=size, color=color, weight=weight)
-
-
-def _trust(report: dict[str, Any]) -> str:
-    told = report.get("trust")
-    if told is None:
-        return "trust: not tested on this model yet (mien trust)"
-    return f"trust: {short_verdict(told['verdict'], tuple(told['against']))}"
 
 
 def _aimed(report: dict[str, Any]) -> str:
