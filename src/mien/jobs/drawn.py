@@ -7,11 +7,11 @@ no measure of anything.
 import io
 
 import numpy as np
-from scipy.special import softmax
 
 from mien.data.synthetic import generate
 from mien.errors import DataError
 from mien.explain.attribution import METHODS, attribute
+from mien.jobs.subject import probabilities
 from mien.labels import CLASSES, class_of
 from mien.models.checkpoint import load_model
 from mien.runs import Run, read_json, write_atomic, write_json
@@ -43,7 +43,7 @@ def drawn(run: Run, *, method: str = "") -> None:
         raise DataError("the network knows none of the classes that mien draws")
     images = np.repeat(faces.images[rows], model.config.channels, axis=1)
     found = attribute(model.network, images, method=method)
-    p = softmax(found.logits.astype(np.float64), axis=1)
+    p = probabilities(found.logits)
     examples = [
         {"label": kept[CLASSES[faces.labels[row]]],
          "predicted": model.classes[int(found.logits[n].argmax())],

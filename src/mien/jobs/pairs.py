@@ -26,6 +26,7 @@ from mien.explain.pairs import (
 from mien.explain.regions.hiding import hide
 from mien.jobs.ledger import FEWEST, SHIFT, LedgerOptions
 from mien.jobs.shown import Shown, explain_folder, regions_of, subject
+from mien.jobs.subject import probabilities
 from mien.jobs.verdicts import verdict_on
 from mien.runs import write_atomic, write_json
 from mien.types import Finding, Outputs, Progress, Value, silent
@@ -88,7 +89,7 @@ def pair_of(
         options=chosen.data, seed=chosen.seed, progress=progress,
     )  # fmt: skip
     logits = _logits(model, shown, chosen, progress)
-    chances = _softmax(logits)
+    chances = probabilities(logits)
     predicted = chances.argmax(axis=1)
     truth, rival = _chosen(pair, shown, predicted)
     confused = np.flatnonzero((shown.labels == truth) & (predicted == rival))
@@ -135,7 +136,7 @@ def suspects_of(
     if not keep.any():
         raise DataError(f"{path}: no labelled images of the {split} split; choose another --split")
     outputs = outputs.take(keep)
-    found = suspects(_softmax(outputs.logits), outputs.labels)
+    found = suspects(probabilities(outputs.logits), outputs.labels)
     rate = wilson(len(found.index), len(outputs))
     findings = describe_suspects(found, outputs.labels, outputs.classes, rate)
     folder = Path(out) if out else path.parent / "explain"
@@ -305,8 +306,3 @@ def _per_class(found: Suspects, outputs: Outputs) -> dict[str, Any]:
             "threshold": threshold, "estimated_wrong": float(n - found.estimated[k, k]),
         }  # fmt: skip
     return table
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    return np.asarray(np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True))
