@@ -188,3 +188,85 @@ class Finding:
             for key, value in data["values"].items()
         }
         return cls(kind=str(data["kind"]), classes=classes, values=values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """A rectangle in an upright picture, in pixels from its left top corner; may reach beyond it.
+
+    angle: degrees by which the face in it is turned clockwise about the middle; 0 is upright.
+    """
+
+    left: float
+    top: float
+    width: float
+    height: float
+    angle: float = 0.0
+
+    def to_json(self) -> dict[str, float]:
+        """The five numbers, rounded to a hundredth."""
+        return {name: round(float(getattr(self, name)), 2)
+                for name in ("left", "top", "width", "height", "angle")}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detection:
+    """Where a detector says a face is. score: its own, higher is surer; no probability."""
+
+    box: Box
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scores:
+    """What a classifier says of N crops.
+
+    probabilities: float32 N×K, calibrated, in the order of its classes; each row sums to 1.
+    novelty: float32 N, higher is less of a face; None where the model cannot tell.
+    """
+
+    probabilities: NDArray[np.float32]
+    novelty: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Face:
+    """One face of a picture, and the expression that it shows.
+
+    box: where it is; None where the picture as a whole was taken for one face crop.
+    score: the detector's; None likewise. probabilities: class name to calibrated probability, in
+    the order of the model's classes. label: the most probable class. confidence: its probability.
+    unsure: the confidence is below what the wanted error rate asks for. not_a_face: the network's
+    own features say that the crop shows no face. novelty: the number behind that; None where the
+    model has none. id: the same face keeps it through a clip; None in a picture.
+    """
+
+    probabilities: Mapping[str, float]
+    label: str
+    confidence: float
+    box: Box | None = None
+    score: float | None = None
+    unsure: bool = False
+    not_a_face: bool = False
+    novelty: float | None = None
+    id: int | None = None
+
+    @property
+    def answer(self) -> str:
+        """What to show: ``not a face``, else ``unsure``, else the label."""
+        return "not a face" if self.not_a_face else "unsure" if self.unsure else self.label
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain scalars and dicts; probabilities rounded to a hundred-thousandth."""
+        return {
+            "box": self.box.to_json() if self.box else None,
+            "answer": self.answer,
+            "label": self.label,
+            "confidence": round(self.confidence, 5),
+            "probabilities": {name: round(p, 5) for name, p in self.probabilities.items()},
+            "unsure": self.unsure,
+            "not_a_face": self.not_a_face,
+            "novelty": None if self.novelty is None else round(self.novelty, 4),
+            "score": None if self.score is None else round(self.score, 4),
+            "id": self.id,
+        }
