@@ -9,7 +9,7 @@ and up to four times that while it is being read.
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from mien.data.files import MIB, reason, shown
 from mien.data.pictures import MAX_PIXELS, upright, upright_image
 from mien.errors import DataError, OptionError
 
-Picture: TypeAlias = "str | Path | bytes | Image.Image | NDArray[np.uint8]"
+Picture = str | Path | bytes | Image.Image | NDArray[np.uint8]
 
 _MAX_BYTES = 64 * MIB
 # Decoding changes what the whole process does with warnings, and large pictures add up in memory:
