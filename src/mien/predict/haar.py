@@ -104,7 +104,9 @@ class HaarDetector:
             return []
         with self._cascades() as cascades:
             found = [self._windows(grey, one, cascades[one.cascade]) for one in self._passes]
-        windows = np.concatenate(found)[:_MOST_WINDOWS]
+        windows = np.concatenate(found)
+        # OpenCV's threads hand windows back in any order; sorted, the same sums come out.
+        windows = windows[np.lexsort(windows.T)][:_MOST_WINDOWS]
         merged = _merged(windows, self.least)
         return [_detection(row, factor, pad) for row in sorted(merged, key=lambda r: -r[2])]
 
