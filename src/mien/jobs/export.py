@@ -126,11 +126,13 @@ def export(
     classifier = OnnxClassifier(parse_onnx(content, target), name=str(target))
     pictures, labelled = _pictures(model, images)
     here, there = score(served, pictures), classifier.classify(pictures)
-    parity = _parity(here, there, drawn=images is None)
+    parity = parity_of(here, there, drawn=images is None)
     check(parity, int8=int8)
     cost = None
     if labelled is not None and (labelled.labels >= 0).any():
-        cost = compare(_as_outputs(labelled, here, model), _as_outputs(labelled, there, model)).whole
+        cost = compare(
+            _as_outputs(labelled, here, model), _as_outputs(labelled, there, model)
+        ).whole
     _write(target, content)
     progress("export", 3, 3)
     return ExportResult(
@@ -176,13 +178,14 @@ def score(served: Served, images: NDArray[np.uint8], *, batch_size: int = 128) -
     return Scores(probabilities=found[0], novelty=found[1] if len(found) > 1 else None)
 
 
-def check(parity: Parity, *, int8: bool) -> None:
-    """Refuse a graph that does not answer as torch does.
+def check(parity: Parity, *, int8: bool, limit: float | None = None) -> None:
+    """Refuse a graph that does not answer as torch does; ``limit`` in place of the tolerance.
 
     Raises:
         NetworkError: it does not.
     """
-    value, limit = (parity.mean, TOLERANCE_INT8) if int8 else (parity.worst, TOLERANCE)
+    value, usual = (parity.mean, TOLERANCE_INT8) if int8 else (parity.worst, TOLERANCE)
+    limit = usual if limit is None else limit
     if not value <= limit:  # nan is refused as well
         which = "on average" if int8 else "at worst"
         mend = "; it does not bear eight bits" if int8 else "; nothing was written"
@@ -289,9 +292,7 @@ def _training(model: Model, images: ImageSet | None) -> NDArray[np.uint8]:
     return np.asarray(images.images[np.sort(chosen)])
 
 
-def _pictures(
-    model: Model, images: ImageSet | None
-) -> tuple[NDArray[np.uint8], ImageSet | None]:
+def _pictures(model: Model, images: ImageSet | None) -> tuple[NDArray[np.uint8], ImageSet | None]:
     if images is None:
         return _drawn(model, _COMPARED, seed=0), None
     chosen = images.take(choose_split(images, "validation"))
@@ -308,7 +309,8 @@ def _drawn(model: Model, count: int, *, seed: int) -> NDArray[np.uint8]:
     return np.repeat(grey, model.config.channels, axis=1)
 
 
-def _parity(here: Scores, there: Scores, *, drawn: bool) -> Parity:
+def parity_of(here: Scores, there: Scores, *, drawn: bool) -> Parity:
+    """How far ``there`` is from ``here``, both of the same pictures."""
     gap = np.abs(here.probabilities - there.probabilities)
     novelty = None
     if here.novelty is not None:
