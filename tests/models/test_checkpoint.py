@@ -178,7 +178,7 @@ def test_half_precision_is_taken_only_where_the_file_says_so(path):
         load_model(path)
     for stored in ("float16", "int4", None):
         path.write_bytes(forged(tensors, {**meta, "stored": stored}))
-        with pytest.raises(ModelFileError, match="precision|stored as"):
+        with pytest.raises(ModelFileError, match=r"precision|stored as"):
             load_model(path)
     bad = {n: t.half() if n.endswith(".weight") and t.ndim > 1 else t for n, t in tensors.items()}
     bad[name] = torch.full_like(bad[name], torch.inf)

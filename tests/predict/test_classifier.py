@@ -74,8 +74,8 @@ def test_a_form_of_other_weights_is_left_alone(folder, tmp_path):
     (tmp_path / "model.onnx").write_bytes((folder / "model.onnx").read_bytes())
     assert open_classifier(tmp_path).backend == "torch"
     assert open_classifier(tmp_path / "model.onnx").backend == "onnx"
-    with pytest.raises(ModelFileError, match="no ONNX form"):
-        (tmp_path / "model.onnx").unlink()
+    (tmp_path / "model.onnx").unlink()
+    with pytest.raises(OptionError, match="no ONNX form"):
         open_classifier(tmp_path, backend="onnx")
 
 
@@ -92,7 +92,7 @@ def test_refusals(folder, faces, tmp_path):
         open_classifier(folder / "model.onnx", backend="torch")
     with pytest.raises(ModelFileError, match="no such file, and no model"):
         open_classifier("no-such-model")
-    with pytest.raises(ModelFileError, match="no model.safetensors"):
+    with pytest.raises(ModelFileError, match=r"no model\.safetensors"):
         open_classifier(tmp_path)
     spoiled = bytearray((folder / "model.onnx").read_bytes())
     spoiled[len(spoiled) // 2] ^= 1

@@ -7,7 +7,6 @@ The folder changes only when everything is ready: files first, the index, which 
 """
 
 import hashlib
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,10 +15,6 @@ from typing import Any
 import numpy as np
 
 from mien.errors import RunError
-from mien.evaluate.calibration import calibration
-from mien.evaluate.confusion import Evaluation, evaluate
-from mien.evaluate.findings import findings, strongest
-from mien.evaluate.pairs import confused_pairs
 from mien.evaluate.predictions import read_predictions
 from mien.jobs.calibrate import calibrate
 from mien.jobs.evaluate import (
@@ -33,6 +28,7 @@ from mien.jobs.export import Parity, card_of, check, parity_of, score, serve
 from mien.jobs.model_card import CARD
 from mien.jobs.novelty import KEY, teach
 from mien.jobs.prepare import DataOptions, read_source
+from mien.jobs.release_card import describe, facts, speed
 from mien.jobs.robustness import robustness
 from mien.jobs.train import Listeners, TrainOptions, resume, train
 from mien.models import bundled
@@ -40,15 +36,13 @@ from mien.models.checkpoint import Model, load_model, model_bytes
 from mien.models.export import keep_beside, to_onnx, with_metadata
 from mien.models.onnx_file import parse_onnx
 from mien.predict.classifier import OnnxClassifier
-from mien.runs import Run, provenance, read_json, write_atomic, write_json
+from mien.runs import read_json, write_atomic, write_json
 from mien.train.recipes import recipe
 from mien.types import ImageSet, Outputs, Progress, silent
 
 LARGEST = 20_000_000  # bytes of all models together
 # Greatest difference of a probability that half of the bits may make.
 HALF_TOLERANCE = 0.01
-_PAIRS = 6
-_TIMED = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,9 +118,9 @@ def _make(
     plain = _formed(one.name, model)[2]
     chosen = images.take(choose_split(images, "validation"))
     outputs = _outputs(plain, chosen, model, folder)
-    card = _card(one, model, folder, outputs, taught)
+    card = describe(one.name, model, folder, outputs, taught)
     card["robustness"] = _robustness(plain, chosen, model, folder, limit, progress)
-    card["speed"] = _speed(plain)
+    card["speed"] = speed(plain)
     model = replace(model, about={**model.about, CARD: card})
     weights, graph, final = _formed(one.name, model)
     again = chosen.images[:512]
@@ -135,7 +129,7 @@ def _make(
     # The graph's weights have half of the bits, torch's here have all.
     check(parity, int8=False, limit=HALF_TOLERANCE)
     return Released(name=one.name, weights=weights, onnx=graph, parity=parity,
-                    facts=_facts(card, len(weights) + len(graph)))  # fmt: skip
+                    facts=facts(card, len(weights) + len(graph)))  # fmt: skip
 
 
 def _trained(one: Release, source: str, folder: Path, ears: Listeners) -> None:
@@ -239,69 +233,6 @@ def _outputs(classifier: OnnxClassifier, images: ImageSet, model: Model, folder:
     )  # fmt: skip
 
 
-def _card(
-    one: Release, model: Model, folder: Path, outputs: Outputs, taught: dict[str, Any]
-) -> dict[str, Any]:
-    found, sure = evaluate(outputs), calibration(outputs)
-    scores = found.without_copies or found.whole
-    about, run = model.about, _record(folder)
-    told = strongest(findings(scores.counts, scores.classes), 5)
-    return {
-        "name": one.name,
-        "parameters": sum(p.numel() for p in model.network.parameters()),
-        "data": {
-            "name": "FER2013" if _is_fer2013(outputs, run) else "",
-            "layout": run.get("layout", ""),
-            "fingerprint": about.get("data_fingerprint", ""),
-            "training_images": about.get("training_images", 0),
-            "copies_left_out": about.get("copies_left_out", 0),
-        },
-        "protocol": {
-            "recipe": str(about.get("recipe", {}).get("name", one.recipe)),
-            "epochs": about.get("recipe", {}).get("epochs", 0),
-            "seed": about.get("recipe", {}).get("seed", one.seed),
-            "teachers": len(about.get("teachers", ())),
-            "split": "validation",
-            "flip": one.flip,
-        },
-        "results": _results(found),
-        "confusions": [pair.to_json() for pair in
-                       confused_pairs(scores.counts, scores.classes)[:_PAIRS]],
-        "findings": [finding.to_json() for finding in told],
-        "calibration": {
-            "n": sure.n,
-            "temperature": about["calibration"]["temperature"],
-            "ece": sure.after.ece.to_json(),
-            "at_80": sure.at_80.to_json(),
-        },
-        "novelty": taught,
-    }  # fmt: skip
-
-
-def _is_fer2013(outputs: Outputs, run: dict[str, Any]) -> bool:
-    """Whether the split is PublicTest by its files' names, or the source FER2013's table."""
-    named = all("PublicTest" in str(name) for name in outputs.ids[:20])
-    return named or str(run.get("layout", "")).startswith("fer2013")
-
-
-def _record(folder: Path) -> dict[str, Any]:
-    return dict(Run(folder).read_record().get("data", {})) if Run(folder).record.is_file() else {}
-
-
-def _results(found: Evaluation) -> dict[str, Any]:
-    parts = {"whole": found.whole, "without_copies": found.without_copies or found.whole}
-    return {
-        name: {
-            "n": scores.n,
-            "accuracy": scores.accuracy.to_json(),
-            "macro_f1": scores.macro_f1.to_json(),
-            "balanced_accuracy": scores.balanced_accuracy.to_json(),
-            "classes": [one.to_json() for one in scores.per_class],
-        }
-        for name, scores in parts.items()
-    }
-
-
 def _robustness(
     classifier: OnnxClassifier, images: ImageSet, model: Model, folder: Path, limit: int,
     progress: Progress,
@@ -321,43 +252,6 @@ def _robustness(
     ).to_json()  # fmt: skip
     write_json(record, {"weights": key, "limit": limit, "flip": flip, "found": found})
     return found
-
-
-def _speed(classifier: OnnxClassifier) -> dict[str, Any]:
-    """Milliseconds for one face by itself (median), and in batches of 64 (best of three)."""
-    shape = (64, classifier.channels, classifier.size, classifier.size)
-    crops = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    single, batch = [], []
-    for number in range(_TIMED + 1):
-        started = time.perf_counter()
-        classifier.classify(crops[:1])
-        if number:
-            single.append(time.perf_counter() - started)
-    for _ in range(3):
-        started = time.perf_counter()
-        classifier.classify(crops)
-        batch.append((time.perf_counter() - started) / len(crops))
-    hardware = provenance()["hardware"]
-    return {"single_ms": round(1000 * float(np.median(single)), 2),
-            "batch_ms": round(1000 * min(batch), 3), "cores": hardware["cores"],
-            "processor": hardware["processor"]}  # fmt: skip
-
-
-def _facts(card: dict[str, Any], size: int) -> dict[str, Any]:
-    """What ``mien models`` lists."""
-    result = card["results"]["without_copies"]
-    return {
-        "parameters": card["parameters"],
-        "bytes": size,
-        "accuracy": result["accuracy"],
-        "images": result["n"],
-        "data": card["data"]["name"] or "its own data",
-        "without_copies": True,
-        "flip": card["protocol"]["flip"],
-        "ece": card["calibration"]["ece"],
-        "speed": card["speed"],
-        "licence": "Apache-2.0; FER2013's terms for derived weights are unclear",
-    }
 
 
 def _write(made: Sequence[Released], default: str, folder: Path) -> None:
