@@ -213,6 +213,7 @@ def main() -> None:
     parser.add_argument("--yunet")
     parser.add_argument("--faces", type=int, default=60)
     parser.add_argument("--parts", default="123")
+    parser.add_argument("--detectors", default="all", help="such as haar, or haar,yunet")
     args = parser.parse_args()
     classifier = open_classifier(args.model)
     images = read_source(args.source, DataOptions(size=classifier.size))
@@ -225,7 +226,8 @@ def main() -> None:
     }
     if args.yunet:
         detectors["yunet"] = open_detector("yunet", model_file=args.yunet)
-    predictors = {name: Predictor(classifier, found) for name, found in detectors.items()}
+    wanted = detectors if args.detectors == "all" else args.detectors.split(",")
+    predictors = {name: Predictor(classifier, detectors[name]) for name in wanted}
     if "1" in args.parts:
         recall(predictors, faces, args.faces)
     if "2" in args.parts and args.photographs:
