@@ -215,7 +215,8 @@ def main() -> None:
     parser.add_argument("--parts", default="123")
     parser.add_argument("--detectors", default="all", help="such as haar, or haar,yunet")
     args = parser.parse_args()
-    classifier = open_classifier(args.model)
+    model = Path(args.model) if Path(args.model).exists() else args.model
+    classifier = open_classifier(model)
     images = read_source(args.source, DataOptions(size=classifier.size))
     odd = images.where("validation")[1::2]
     faces, labels = images.images[odd, 0], images.labels[odd]
