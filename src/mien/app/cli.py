@@ -27,6 +27,7 @@ from mien.app.commands import (
     report,
     train,
     trust,
+    tune,
 )
 from mien.errors import MienError
 
@@ -43,7 +44,7 @@ app = typer.Typer(
 )
 for command in (
     demo, train, evaluate, compare, report, explain, regions, pairs, filters, trust, audit, label,
-    draw, architecture, check,
+    draw, architecture, check, tune,
 ):  # fmt: skip
     command.add_to(app)
 

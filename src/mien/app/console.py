@@ -33,6 +33,8 @@ _EXTRA_OF = {
     "captum": "train",
     "jinja2": "train",
     "markupsafe": "train",
+    "optuna": "tune",
+    "sqlalchemy": "tune",
 }
 
 # A pipe or a file has no width; tables in it are as wide as they need.
