@@ -1,5 +1,7 @@
 """A detector and classifier that answer what a test wants, behind the face of a Predictor."""
 
+from types import SimpleNamespace
+
 import numpy as np
 
 from mien.types import Box, Detection, Face
@@ -12,13 +14,18 @@ def box(left, top, side=100.0):
 
 
 class FakeReader:
-    """``seen(picture)`` gives boxes, ``said(picture, box)`` (probability of happy, novelty)."""
+    """``seen(picture)`` gives boxes, ``said(picture, box)`` (probability of happy, novelty).
+
+    What of a Predictor the reading of clips needs.
+    """
 
     def __init__(self, seen, said=lambda picture, box: (0.9, None), unsure=0.6, novel=None):
-        self.seen, self.said, self.unsure, self.novel = seen, said, unsure, novel
+        self.seen, self.said, self.unsure_below = seen, said, unsure
         self.detections = self.classified = 0
+        self.detector = SimpleNamespace(name="fake", detect=self._detect)
+        self.classifier = SimpleNamespace(novelty_threshold=novel, classes=CLASSES)
 
-    def detect(self, picture):
+    def _detect(self, picture):
         self.detections += 1
         return [Detection(box=b, score=1.0) for b in self.seen(picture)]
 
@@ -31,12 +38,6 @@ class FakeReader:
         label = "happy" if happy >= 0.5 else "sad"
         return Face(box=where, label=label, confidence=max(happy, 1 - happy), novelty=novelty,
                     probabilities={"happy": happy, "sad": 1 - happy})  # fmt: skip
-
-    def unsure_below(self):
-        return self.unsure
-
-    def novelty_above(self):
-        return self.novel
 
 
 class FakeClip:

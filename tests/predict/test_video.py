@@ -120,6 +120,13 @@ def test_no_more_than_a_few_pieces_are_held():
     assert 5 < most <= 2 * 5 + 3  # two pieces of five, and what is just being handed over
 
 
+def test_without_a_detector_the_frame_is_one_face():
+    reader = FakeReader(lambda picture: [])
+    reader.detector.name = "none"
+    got = frames(7, reader, every=0.2)
+    assert [[(f.id, f.box) for f in frame.faces] for frame in got] == [[(1, None)]] * 7
+
+
 def test_an_error_of_the_detector_ends_the_clip():
     def broken(picture):
         raise RecordError("broken")

@@ -176,6 +176,16 @@ class Predictor:
         ends = [0, *accumulate(map(len, found))]
         return [flat[start:end] for start, end in pairwise(ends)]
 
+    def read_crops(
+        self, cut: NDArray[np.uint8], places: Sequence[Box | Detection | None]
+    ) -> list[Face]:
+        """Reads crops that are cut already (uint8 N×C×size×size, see ``crops``), and drops none.
+
+        Args:
+            places: where each is from; None where it is a whole picture.
+        """
+        return self._read(cut, [_detection(place) for place in places])
+
     def _read(
         self, cut: NDArray[np.uint8], places: Sequence[tuple[Box | None, float | None]]
     ) -> list[Face]:

@@ -9,10 +9,9 @@ A face's probabilities are the mean of what the classifier said of it, a saying 
 weighing exp(-t / smooth); "unsure" and "not a face" are judged on such means.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from mien.errors import OptionError
 from mien.predict.clips import Clip
+from mien.predict.pipeline import Predictor
 from mien.predict.track import Decaying, Track, Tracker, TrackOptions, scale_box
 from mien.types import Box, Detection, Face
 
@@ -56,24 +56,6 @@ class VideoOptions:
             )
 
 
-class Reader(Protocol):
-    """What is needed of a Predictor."""
-
-    def detect(self, picture: NDArray[np.uint8]) -> list[Detection]:
-        """Faces of a picture, uint8 H×W×3 RGB."""
-
-    def faces_at(
-        self, pictures: Sequence[NDArray[np.uint8]], boxes: Sequence[Sequence[Box]]
-    ) -> list[list[Face]]:
-        """A face for each box of each picture, unsmoothed."""
-
-    def unsure_below(self) -> float:
-        """The confidence below which the answer is "unsure"."""
-
-    def novelty_above(self) -> float | None:
-        """The novelty above which a crop is no face."""
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frame:
     """number: from 0. time: seconds. picture: uint8 H×W×3 RGB. faces: by id."""
@@ -93,7 +75,7 @@ class _Shot:
     picture: NDArray[np.uint8]
     small: NDArray[np.uint8]
     grey: NDArray[np.uint8]
-    boxes: list[tuple[Track, Box, float]] = field(default_factory=list)
+    boxes: list[tuple[Track, Box | None, float]] = field(default_factory=list)
     faces: list[tuple[Track, Face]] = field(default_factory=list)
 
 
@@ -109,7 +91,7 @@ class _Opinion:
     face: Face | None = None
 
 
-def watch(clip: Clip, reader: Reader, options: VideoOptions | None = None) -> Iterator[Frame]:
+def watch(clip: Clip, predictor: Predictor, options: VideoOptions | None = None) -> Iterator[Frame]:
     """Every frame of a clip with its faces, in order; runs at constant memory.
 
     Faces of a frame are those seen on it, by id. The first frames of a face that a later
@@ -119,10 +101,10 @@ def watch(clip: Clip, reader: Reader, options: VideoOptions | None = None) -> It
         RecordError: the clip has not one frame.
     """
     options = options or VideoOptions()
-    watching = _Watching(reader, options)
+    watching = _Watching(predictor, options)
     waiting: list[_Shot] = []
     with ThreadPoolExecutor(1, "mien-detect") as aside:
-        for shots, detection in _pieces(clip, reader, options, aside):
+        for shots, detection in _pieces(clip, predictor, options, aside):
             watching.open(shots[0], detection.result())
             yield from watching.given(waiting)
             for shot in shots[1:]:
@@ -136,55 +118,66 @@ def watch(clip: Clip, reader: Reader, options: VideoOptions | None = None) -> It
 class _Watching:
     """The state of one clip."""
 
-    def __init__(self, reader: Reader, options: VideoOptions) -> None:
-        self.reader, self.options = reader, options
+    def __init__(self, predictor: Predictor, options: VideoOptions) -> None:
+        self.predictor, self.options = predictor, options
         self.tracker = Tracker(options.track)
         self._opinions: dict[Track, _Opinion] = {}
-        self._unsure, self._novel = reader.unsure_below(), reader.novelty_above()
+        self._unsure = predictor.unsure_below
+        # With the detector "none" a clip shows one face, as large as the frame.
+        whole = Track(box=Box(left=0, top=0, width=0, height=0), score=0.0, time=0.0, id=1)
+        self._whole = whole if predictor.detector.name == "none" else None
+        self._novel = predictor.classifier.novelty_threshold
 
     def open(self, shot: _Shot, found: list[Detection]) -> None:
         """Begin a piece with the detections of its first frame."""
-        self.tracker.follow(shot.grey, shot.time)
-        self.tracker.detect(found, shot.time)
+        if not self._whole:
+            self.tracker.follow(shot.grey, shot.time)
+            self.tracker.detect(found, shot.time)
         self._note(shot)
+        if self._whole:
+            return
         tracks = set(self.tracker.tracks)
         self._opinions = {t: o for t, o in self._opinions.items() if t in tracks}
 
     def follow(self, shot: _Shot) -> None:
         """Take the boxes along to the next frame."""
-        self.tracker.follow(shot.grey, shot.time)
+        if not self._whole:
+            self.tracker.follow(shot.grey, shot.time)
         self._note(shot)
 
     def classify(self, shots: list[_Shot]) -> None:
         """Classify a piece's boxes, all in one go, and let the answers run on."""
         known = set(self._opinions)
-        asked: list[list[tuple[Track, Box, float]]] = []
+        asked: list[list[tuple[Track, Box | None, float]]] = []
         for shot in shots:
             due = shot.number % self.options.classify == 0
             asked.append([b for b in shot.boxes if due or b[0] not in known])
             known.update(track for track, _, _ in shot.boxes)
         factors = [_factor(shot) for shot in shots]
-        boxes = [[scale_box(box, f) for _, box, _ in one]
+        boxes = [[_scaled(box, f) for _, box, _ in one]
                  for one, f in zip(asked, factors, strict=True)]  # fmt: skip
-        told = self.reader.faces_at([shot.picture for shot in shots], boxes)
+        told = self.predictor.faces_at([shot.picture for shot in shots], boxes)
         for shot, one, faces, factor in zip(shots, asked, told, factors, strict=True):
             for (track, _, _), face in zip(one, faces, strict=True):
                 self._hear(track, face, shot.time)
             for track, box, score in shot.boxes:
                 said = self._opinions[track].face
                 assert said is not None
-                placed = replace(said, box=scale_box(box, factor), score=score)
+                placed = replace(said, box=_scaled(box, factor), score=score if box else None)
                 shot.faces.append((track, placed))
 
     def given(self, shots: list[_Shot]) -> Iterator[Frame]:
         """The frames of a piece, with those of its faces that count."""
         for shot in shots:
             faces = [replace(face, id=track.id) for track, face in shot.faces if track.confirmed
-                     and (self.options.keep or not face.not_a_face)]  # fmt: skip
+                     and (self.options.keep or self._whole or not face.not_a_face)]  # fmt: skip
             yield Frame(number=shot.number, time=shot.time, picture=shot.picture,
                         faces=sorted(faces, key=lambda face: face.id or 0))  # fmt: skip
 
     def _note(self, shot: _Shot) -> None:
+        if self._whole:
+            shot.boxes = [(self._whole, None, 0.0)]
+            return
         shot.boxes = [(t, t.box, t.score) for t in self.tracker.tracks if t.visible]
 
     def _hear(self, track: Track, face: Face, time: float) -> None:
@@ -213,7 +206,7 @@ class _Watching:
 
 
 def _pieces(
-    clip: Clip, reader: Reader, options: VideoOptions, aside: ThreadPoolExecutor
+    clip: Clip, predictor: Predictor, options: VideoOptions, aside: ThreadPoolExecutor
 ) -> Iterator[_Piece]:
     """Frames from one detection to the next; the next one runs while a piece is worked on."""
     piece: list[_Shot] = []
@@ -223,7 +216,7 @@ def _pieces(
         # Half a millisecond: times are rounded in most containers.
         due = not piece or seconds - piece[0].time >= options.every - 5e-4 or len(piece) >= _PIECE
         if due:
-            found = aside.submit(reader.detect, shot.small)
+            found = aside.submit(predictor.detector.detect, shot.small)
             if detection is not None:
                 yield piece, detection
             piece, detection = [], found
@@ -245,3 +238,7 @@ def _shot(number: int, seconds: float, picture: NDArray[np.uint8], side: int) ->
 
 def _factor(shot: _Shot) -> float:
     return float(shot.picture.shape[1] / shot.small.shape[1])
+
+
+def _scaled(box: Box | None, factor: float) -> Box | None:
+    return None if box is None else scale_box(box, factor)
