@@ -4,8 +4,8 @@ Lines and letters grow with the picture. Each class has one of Okabe and Ito's c
 figures, which people with any colour vision can tell apart; every stroke has a dark rim, so that
 it shows on light and dark alike. Needs Pillow and NumPy, no matplotlib.
 
-Pillow's own font has Latin letters only. For Chinese names a font of the system is looked for; where
-there is none, ``language_here`` says "en".
+Pillow's own font has Latin letters only. For Chinese names a font of the system is looked for;
+where there is none, ``language_here`` says "en".
 """
 
 import os
@@ -47,7 +47,7 @@ def colour_of(name: str, classes: Sequence[str]) -> str:
 
 @cache
 def _cjk_file() -> str | None:
-    there = {}
+    there: dict[str, str] = {}
     for place in _PLACES:
         for folder, _, files in os.walk(Path(place).expanduser()):
             for name in files:
@@ -74,8 +74,8 @@ def annotate(
     faces: Sequence[Face],
     *,
     seconds: float | None = None,
-    maps: Sequence[NDArray[np.float32]] | None = None,
-    crops: Sequence[NDArray[np.uint8]] | None = None,
+    maps: NDArray[np.float32] | None = None,
+    crops: NDArray[np.uint8] | None = None,
     language: str = "en",
 ) -> NDArray[np.uint8]:
     """A copy of a picture with its faces marked.
@@ -84,8 +84,8 @@ def annotate(
         picture: uint8 H×W×3 RGB.
         faces: as predicted on it; one without a box is the picture as a whole.
         seconds: of a clip's frame; shown in the corner.
-        maps: for each face what speaks for and against its class, float H×W of its crop.
-        crops: for each face its crop, uint8 C×H×W, which the map is laid over.
+        maps: float32 N×H×W, what in each face's crop speaks for and against its class.
+        crops: uint8 N×C×H×W, the faces' crops, which the maps are laid over.
         language: en or zh-Hant, see ``language_here``.
 
     Returns:
@@ -141,8 +141,9 @@ class _Pen:
         draw = ImageDraw.Draw(self.canvas, "RGBA")
         x, y = round(1.4 * self.unit), self.canvas.height - round(4.4 * self.unit)
         wide = draw.textlength(text, font=font)
-        draw.rounded_rectangle((x - self.unit * 0.6, y - self.unit * 0.4, x + wide + self.unit * 0.6,
-                                y + self.unit * 3.2), radius=self.unit * 0.5, fill=_PANEL)  # fmt: skip
+        ground = (x - 0.6 * self.unit, y - 0.4 * self.unit, x + wide + 0.6 * self.unit,
+                  y + 3.2 * self.unit)  # fmt: skip
+        draw.rounded_rectangle(ground, radius=self.unit * 0.5, fill=_PANEL)
         draw.text((x, y), text, font=font, fill="white")
 
     def _letters(self, units: float, box: Box | None = None) -> int:

@@ -24,6 +24,7 @@ from mien.app.commands import (
     filters,
     label,
     pairs,
+    predict,
     regions,
     report,
     train,
@@ -43,8 +44,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, train, evaluate, compare, report, explain, regions, pairs, filters, trust, audit, label,
-    draw, architecture, check, export,
+    demo, predict, train, evaluate, compare, report, explain, regions, pairs, filters, trust,
+    audit, label, draw, architecture, check, export,
 ):  # fmt: skip
     command.add_to(app)
 

@@ -130,7 +130,9 @@ def export(
     check(parity, int8=int8)
     cost = None
     if labelled is not None and (labelled.labels >= 0).any():
-        cost = compare(_as_outputs(labelled, here, model), _as_outputs(labelled, there, model)).whole
+        cost = compare(
+            _as_outputs(labelled, here, model), _as_outputs(labelled, there, model)
+        ).whole
     _write(target, content)
     progress("export", 3, 3)
     return ExportResult(
@@ -289,9 +291,7 @@ def _training(model: Model, images: ImageSet | None) -> NDArray[np.uint8]:
     return np.asarray(images.images[np.sort(chosen)])
 
 
-def _pictures(
-    model: Model, images: ImageSet | None
-) -> tuple[NDArray[np.uint8], ImageSet | None]:
+def _pictures(model: Model, images: ImageSet | None) -> tuple[NDArray[np.uint8], ImageSet | None]:
     if images is None:
         return _drawn(model, _COMPARED, seed=0), None
     chosen = images.take(choose_split(images, "validation"))

@@ -5,6 +5,7 @@ it at the end, so neither a kill nor a million files changes what is in memory o
 """
 
 import hashlib
+import json
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -147,8 +148,9 @@ def _make_folders(options: PredictOptions) -> None:
 
 def _about(predictor: Predictor, options: PredictOptions) -> dict[str, Any]:
     """All that a result depends on."""
-    card = predictor.classifier.card
-    checksum = card.get("checksum") or hashlib.sha256(repr(card).encode()).hexdigest()
+    # The card holds the weights' checksum, and the calibration, which counts as well.
+    card = json.dumps(predictor.classifier.card, sort_keys=True, default=str)
+    checksum = hashlib.sha256(card.encode()).hexdigest()
     return {
         "version": __version__, "model": predictor.classifier.name, "checksum": checksum,
         "backend": predictor.classifier.backend, "detector": predictor.detector.name,
@@ -174,31 +176,28 @@ class _Work:
         """Every item; those that are scored already are only told of. The items' keys, in order."""
         wanted = array("Q")
         known = self.record.known()
-        for item, key, entry in self._scored(items, known):
+        for key, new in self._scored(items, known):
             wanted.append(key)
-            if entry is None:
-                entry = self.record.entry(key)
-                self.done.kept += 1
-            else:
-                self.done.scored += 1
+            entry = self.record.entry(key) if new is None else new
+            self.done.kept += new is None
+            self.done.scored += new is not None
             assert entry is not None
             self.done.files += 1
             self.done.count(entry)
             self.progress("files", self.done.files, self.total)
             if tell:
                 tell(entry)
-            del item
         return wanted
 
     def _scored(
         self, items: Iterable[Item], known: NDArray[np.uint64]
-    ) -> Iterator[tuple[Item, int, Mapping[str, Any] | None]]:
-        """Each item with its key and its entry, None where the record has one; in order."""
+    ) -> Iterator[tuple[int, Mapping[str, Any] | None]]:
+        """Each item's key and its entry, None where the record has one; in order."""
         for run in _runs(items, known, self._drawn):
             if isinstance(run, _Done):
-                yield run.item, run.key, None
+                yield run.key, None
             elif isinstance(run, _New):
-                yield run.item, run.key, self._clip(run.item, run.key)
+                yield run.key, self._clip(run.item, run.key)
             else:
                 yield from self._pictures(run)
 
@@ -222,9 +221,7 @@ class _Work:
             )
         return place
 
-    def _pictures(
-        self, new: Iterable["_New"]
-    ) -> Iterator[tuple[Item, int, Mapping[str, Any] | None]]:
+    def _pictures(self, new: Iterable["_New"]) -> Iterator[tuple[int, Mapping[str, Any] | None]]:
         keys: list[int] = []
 
         def items() -> Iterator[Item]:
@@ -240,7 +237,7 @@ class _Work:
                 problem = self._annotate(found)
             entry = _entry(found, problem)
             self.record.add(key, entry)
-            yield found.item, key, entry
+            yield key, entry
 
     def _annotate(self, found: Read) -> str | None:
         place = self._place(found.item)
@@ -256,12 +253,9 @@ class _Work:
     def _clip(self, item: Item, key: int) -> Mapping[str, Any]:
         try:
             with open_clip(item.path) as clip:
-                frames: list[dict[str, Any]] = []
-                summary = self._watch(item, clip, frames)
-                entry = {"file": item.path, "clip": summary}
+                entry: dict[str, Any] = {"file": item.path, "clip": self._watch(item, clip)}
         except MienError as error:
             self.record.drop_frames()
-            frames = []
             if isinstance(error, RunError | OptionError):
                 raise
             entry = {"file": item.path, "problem": str(error).removeprefix(f"{item.path}: ")}
@@ -271,7 +265,7 @@ class _Work:
             self.on_clip(item, entry, list(self.record.frames(stored)))
         return entry
 
-    def _watch(self, item: Item, clip: Clip, frames: list[dict[str, Any]]) -> dict[str, Any]:
+    def _watch(self, item: Item, clip: Clip) -> dict[str, Any]:
         """Read one clip through, and write its frames and its copy."""
         place, writer, summary = self._place(item), None, ClipSummary()
         if place is not None:
@@ -293,7 +287,6 @@ class _Work:
             raise
         if writer is not None:
             writer.__exit__(None, None, None)
-        del frames
         self.done.notes += clip.notes
         return summary.to_json(clip)
 
@@ -412,7 +405,8 @@ def _write_picture(place: Path, picture: NDArray[np.uint8]) -> None:
 
     _parent(place)
     suffix = ".png" if place.suffix.lower() == ".png" else ".jpg"
-    good, data = cv2.imencode(suffix, picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 92] if suffix == ".jpg" else []
+    good, data = cv2.imencode(suffix, picture[..., ::-1], quality)
     if not good:
         raise RunError(f"{place}: the picture cannot be encoded")
     try:

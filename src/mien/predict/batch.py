@@ -1,8 +1,8 @@
 """Over files, folders and patterns: what there is to read, and pictures read many at a time.
 
-Threads read, decode, search and cut; cut faces of many pictures are classified in one batch. Threads
-are enough: OpenCV and Pillow work without the interpreter's lock. A decoded picture lives only
-in its thread, so memory does not grow with the number of pictures.
+Threads read, decode, search and cut; cut faces of many pictures are classified in one batch.
+Threads are enough: OpenCV and Pillow work without the interpreter's lock. A decoded picture lives
+only in its thread, so memory does not grow with the number of pictures.
 """
 
 import glob
@@ -31,8 +31,7 @@ _PATTERN = frozenset("*?[")
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One file. name: where it lies below what was named, for files made from it. clip: or else
-    a picture."""
+    """One file, a clip or a picture. name: where it lies below what was named."""
 
     path: str
     name: str

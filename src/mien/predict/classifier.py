@@ -263,4 +263,3 @@ def _array(tensor: Outside, content: bytes, place: Path) -> NDArray[Any]:
         raise ModelFileError(f"{place}: its tensor '{tensor.name[:60]}' lies nowhere")
     flat = np.frombuffer(content, dtype=element, count=count, offset=tensor.offset)
     return flat.reshape(tensor.shape)
-

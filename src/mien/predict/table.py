@@ -5,6 +5,7 @@ used have one row as well, with ``answer`` "no face" or with ``problem``.
 """
 
 import csv
+import io
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -74,11 +75,14 @@ def write_csv(path: Path, found: Iterable[Mapping[str, Any]], classes: Sequence[
     Raises:
         RunError: it cannot be written.
     """
-    with _in_place(path) as file, open(file.fileno(), "w", newline="", encoding="utf-8",
-                                       errors="surrogateescape", closefd=False) as text:  # noqa: PTH123  # fmt: skip
+    # The names of files may hold bytes that are no text; they come out as they were.
+    with _in_place(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
         writer = csv.DictWriter(text, list(columns(classes)), lineterminator="\n")
         writer.writeheader()
         writer.writerows(found)
+        text.flush()
+        text.detach()
 
 
 def write_parquet(path: Path, found: Iterable[Mapping[str, Any]], classes: Sequence[str]) -> None:

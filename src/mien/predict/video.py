@@ -34,9 +34,9 @@ class VideoOptions:
 
     every: seconds between detections; 0 detects on each frame. thorough: search with the
     predictor's own detector; else Haar cascades are used in a form that keeps up with a clip
-    (upright frontal faces, and all the cascades only where a known face is no longer seen). classify: each face is classified
-    on every so-manieth frame. smooth: seconds after which a saying weighs 1/e; 0 for none. side:
-    the longer side, in pixels, of the picture in which faces are sought and followed; crops are
+    (upright frontal faces, and all the cascades only where a known face is no longer seen).
+    classify: each face is classified on every so-manieth frame. smooth: seconds after which a
+    saying weighs 1/e; 0 for none. side: the longer side, in pixels, of the picture in which faces are sought and followed; crops are
     cut from the whole one. keep: give out what is not a face as well.
     """
 
@@ -227,9 +227,7 @@ class _Watching:
                        not_a_face=novel)  # fmt: skip
 
 
-def _detectors(
-    predictor: Predictor, options: VideoOptions
-) -> tuple[Detector, HaarDetector | None]:
+def _detectors(predictor: Predictor, options: VideoOptions) -> tuple[Detector, HaarDetector | None]:
     """What searches whole frames, and what searches again about a known face."""
     if options.thorough or not isinstance(predictor.detector, HaarDetector):
         return predictor.detector, None
