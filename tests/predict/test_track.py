@@ -49,7 +49,7 @@ def test_points_follow_a_shift_and_a_growth_between_detections():
 
 def test_drawn_people_are_followed_from_one_detection_a_second():
     tracker, worst = Tracker(TrackOptions(births=1)), 1.0
-    for n, frame in enumerate(drawn_frames(2.0, people=2, seed=1)):
+    for n, frame in enumerate(drawn_frames(1.4, people=2, seed=1)):
         tracker.follow(cv2.cvtColor(frame.picture, cv2.COLOR_RGB2GRAY), frame.time)
         if n % 25 == 0:
             tracker.detect(found(*frame.boxes), frame.time)

@@ -27,7 +27,7 @@ _COLOURS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#0072B2", "#56B4E9", "#
 _OTHER = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 _UNKNOWN = "#9AA4AE"
 _PANEL = (16, 20, 24, 205)
-_TRACK = (255, 255, 255, 46)
+_TRACK = "#414A53"
 _FONTS = ("NotoSansCJK-Regular.ttc", "NotoSansTC-Regular.otf", "NotoSansCJKtc-Regular.otf",
           "SourceHanSansTC-Regular.otf", "PingFang.ttc", "msjh.ttc", "wqy-microhei.ttc",
           "uming.ttc", "STHeiti Medium.ttc")  # fmt: skip
@@ -115,6 +115,7 @@ class _Pen:
         # A hundredth of the picture's geometric mean side: 5.5 at 640×480, 14 at 12 megapixels.
         self.unit = max(2.0, (canvas.width * canvas.height) ** 0.5 / 100)
         self._texts = catalogue(language)
+        # What a panel should not hide: faces, and panels that are there already.
         self._taken: list[tuple[int, int, int, int]] = []
 
     def box(self, face: Face) -> None:
@@ -123,6 +124,7 @@ class _Pen:
             return
         draw = ImageDraw.Draw(self.canvas)
         corners = _corners(face.box)
+        self._taken.append(_around(corners))
         line = max(2, round(0.42 * self.unit))
         for width, colour in ((line + 2 * max(1, line // 3), "#14181C"), (line, _colour(face))):
             draw.line([*corners, corners[0], corners[1]], fill=colour, width=width, joint="curve")
@@ -148,7 +150,7 @@ class _Pen:
 
     def _letters(self, units: float, box: Box | None = None) -> int:
         """Size of letters: of the picture's, but no wider panels than small faces allow."""
-        size = units * self.unit
+        size: float = units * self.unit
         if box is not None:
             size = min(size, max(0.16 * box.width, 0.55 * size))
         return max(9, round(size))
@@ -212,9 +214,7 @@ class _Pen:
         width, height = self.canvas.size
         if box is None:
             return round(self.unit), max(0, height - high - round(self.unit))
-        points = _corners(box)
-        left, right = (f(x for x, _ in points) for f in (min, max))
-        top, bottom = (f(y for _, y in points) for f in (min, max))
+        left, top, right, bottom = _around(_corners(box))
         gap = 0.7 * self.unit
         spots = [(left, bottom + gap), (left, top - gap - high), (right + gap, top),
                  (left - gap - wide, top), (left, bottom - high - gap)]  # fmt: skip
@@ -224,7 +224,6 @@ class _Pen:
             inside_y = min(max(0, round(y)), max(0, height - high))
             spot = (inside_x, inside_y, inside_x + wide, inside_y + high)
             hidden = sum(_common(spot, other) for other in self._taken)
-            hidden += _common(spot, (round(left), round(top), round(right), round(bottom)))
             if hidden < least:
                 best, least = (inside_x, inside_y), hidden
         return best
@@ -260,6 +259,12 @@ def _corners(box: Box) -> list[tuple[float, float]]:
         n: (float(x), float(y)) for n, (x, y) in enumerate((signs * half) @ turn.T + middle)
     }
     return [points[n] for n in range(4)]
+
+
+def _around(points: Sequence[tuple[float, float]]) -> tuple[int, int, int, int]:
+    """The upright rectangle about points: left, top, right, bottom."""
+    across, down = [x for x, _ in points], [y for _, y in points]
+    return round(min(across)), round(min(down)), round(max(across)), round(max(down))
 
 
 def _common(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> int:

@@ -36,8 +36,9 @@ class VideoOptions:
     predictor's own detector; else Haar cascades are used in a form that keeps up with a clip
     (upright frontal faces, and all the cascades only where a known face is no longer seen).
     classify: each face is classified on every so-manieth frame. smooth: seconds after which a
-    saying weighs 1/e; 0 for none. side: the longer side, in pixels, of the picture in which faces are sought and followed; crops are
-    cut from the whole one. keep: give out what is not a face as well.
+    saying weighs 1/e; 0 for none. side: the longer side, in pixels, of the picture in which faces
+    are sought and followed; crops are cut from the whole one. keep: give
+    out what is not a face as well.
     """
 
     every: float = 0.4
