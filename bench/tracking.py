@@ -26,6 +26,7 @@ class Velocity:
         self.hold, self.boxes, self.moves, self.ids, self.last, self.count = hold, [], [], [], 0, 0
 
     def follow(self, _, seconds):
+        """Go on."""
         passed = seconds - self.last
         self.last = seconds
         if not self.hold:
@@ -33,6 +34,7 @@ class Velocity:
                           for b, (dx, dy) in zip(self.boxes, self.moves, strict=True)]  # fmt: skip
 
     def detect(self, found, seconds):
+        """Start again from what is found."""
         pairs = track._pairs(self.boxes, [d.box for d in found], 0.25)
         old = {d: t for t, d in pairs.items()}
         boxes, moves, ids = [], [], []
@@ -50,6 +52,7 @@ class Velocity:
         self.boxes, self.moves, self.ids, self.seen, self.when = boxes, moves, ids, boxes, seconds
 
     def shown(self):
+        """Ids and boxes."""
         return zip(self.ids, self.boxes, strict=True)
 
 
@@ -57,6 +60,7 @@ class Points(track.Tracker):
     """mien's own."""
 
     def shown(self):
+        """Ids and boxes."""
         return [(t.id, t.box) for t in self.tracks if t.visible and t.confirmed]
 
 

@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mien.data.pictures import is_picture
 from mien.errors import MienError
 from mien.predict.clips import is_clip
-from mien.predict.crops import crops
 from mien.predict.pictures import read_picture
-from mien.predict.pipeline import Predictor
+from mien.predict.pipeline import Cut, Predictor
 from mien.types import Detection, Face
 
 _FACES = 64  # classified at once, about
@@ -115,7 +113,7 @@ def read_pictures(
                 # One more than works: a slow picture at the head must not idle the others.
                 if len(waiting) > 2 * workers:
                     ready.append(waiting.popleft().result())
-                if sum(len(one.crops) for one in ready) >= _FACES or len(ready) >= _PICTURES:
+                if sum(len(one.cut.crops) for one in ready) >= _FACES or len(ready) >= _PICTURES:
                     yield from _classified(ready, predictor)
                     ready = []
             ready += [future.result() for future in waiting]
@@ -128,35 +126,28 @@ def read_pictures(
 @dataclass(frozen=True, slots=True)
 class _Searched:
     item: Item
-    places: list[Detection | None]
-    crops: NDArray[np.uint8]
+    cut: Cut
     width: int = 0
     height: int = 0
     problem: str | None = None
 
 
 def _search(item: Item, predictor: Predictor) -> _Searched:
-    size, channels = predictor.classifier.size, predictor.classifier.channels
     try:
         picture = read_picture(item.path)
         places: list[Detection | None] = [None]
         if predictor.detector.name != "none":
             places = list(predictor.detector.detect(picture))
-        boxes = [None if place is None else place.box for place in places]
-        cut = crops(picture, boxes, size, channels)
+        cut = predictor.cut(picture, places)
     except MienError as error:
-        nothing = np.empty((0, channels, size, size), np.uint8)
-        return _Searched(item, [], nothing, problem=str(error).removeprefix(f"{item.path}: "))
-    return _Searched(item, places, cut, picture.shape[1], picture.shape[0])
+        size, channels = predictor.classifier.size, predictor.classifier.channels
+        nothing = Cut(crops=np.empty((0, channels, size, size), np.uint8), wanted=())
+        return _Searched(item, nothing, problem=str(error).removeprefix(f"{item.path}: "))
+    return _Searched(item, cut, picture.shape[1], picture.shape[0])
 
 
 def _classified(ready: list[_Searched], predictor: Predictor) -> Iterator[Read]:
-    if not ready:
-        return
-    places = [place for one in ready for place in one.places]
-    faces = iter(predictor.read_crops(np.concatenate([one.crops for one in ready]), places))
-    for one in ready:
-        mine = [next(faces) for _ in one.places]
-        kept = tuple(f for f in mine if predictor.keep_others or not f.not_a_face
-                     or predictor.detector.name == "none")  # fmt: skip
+    keep = predictor.keep_others or predictor.detector.name == "none"
+    for one, faces in zip(ready, predictor.read([r.cut for r in ready]), strict=True):
+        kept = tuple(face for face in faces if keep or not face.not_a_face)
         yield Read(one.item, kept, one.width, one.height, one.problem)

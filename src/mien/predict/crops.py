@@ -4,6 +4,7 @@ Knows nothing of detectors; a box already has the geometry of FER2013's crops (`
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,6 +25,7 @@ def crop(picture: NDArray[np.uint8], box: Box, size: int, channels: int = 1) -> 
     Args:
         picture: uint8 H×W×3 RGB. channels: 1 grey or 3 RGB.
     """
+    part: NDArray[Any]
     part, box = _around(picture, box)
     coarse = int(max(box.width, box.height) / size / _FINE)
     if coarse > 1:

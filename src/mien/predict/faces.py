@@ -20,9 +20,14 @@ DETECTORS = ("haar", "yunet", "none")
 
 
 class Detector(Protocol):
-    """Finds faces. ``name`` is one of ``DETECTORS``; several threads may call it at once."""
+    """Finds faces; several threads may call it at once.
+
+    name: one of ``DETECTORS``. sure: the score from which on a pipeline takes a detection for one
+    that the detector is sure of; 0 where every one is.
+    """
 
     name: str
+    sure: float
 
     def detect(self, picture: NDArray[np.uint8]) -> list[Detection]:
         """The faces of an upright picture, uint8 H×W×3 RGB, the largest first."""
@@ -33,6 +38,7 @@ class WholePicture:
     """Finds nothing; a pipeline takes the picture for one face crop."""
 
     name = "none"
+    sure = 0.0
 
     def detect(self, picture: NDArray[np.uint8]) -> list[Detection]:
         """No detections, whatever the picture shows."""

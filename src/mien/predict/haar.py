@@ -3,8 +3,8 @@
 Every cascade says where its windows fit, without the grouping that OpenCV does by default; a tilted
 head is looked for in the picture turned both ways, a profile in the picture and its mirror image.
 Each window is brought to one geometry, the square that FER2013 would have cut, by what was measured
-for its cascade; windows that agree are merged, and their weighted number is the score. The threshold
-is low: what is left of false alarms is for the classifier's not-a-face score.
+for its cascade; windows that agree are merged, and their weighted number is the score. The
+threshold is low: what is left of false alarms is for the classifier's not-a-face score.
 
 Viola and Jones 2001, "Rapid Object Detection using a Boosted Cascade of Simple Features", CVPR;
 cascades by Lienhart and Maydt 2002 as OpenCV ships them. Measured in docs/results/detection.md,
@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -49,20 +50,21 @@ class _Pass:
 
 
 _MAIN = _Pass(cascade="frontalface_alt2", step=1.1)
-_SECOND = _Pass(cascade="frontalface_default", step=1.2)
+_SECOND = _Pass(cascade="frontalface_default", step=1.2, smallest=1.5)
 _TURN = 22.0
 _QUICK = (_MAIN, _SECOND)
 _THOROUGH = (
     *_QUICK,
-    _Pass(cascade="frontalface_alt", step=1.2),
+    _Pass(cascade="frontalface_alt", step=1.2, smallest=1.5),
     _Pass(cascade="frontalface_alt2", step=1.2, smallest=1.5, turn=_TURN),
     _Pass(cascade="frontalface_alt2", step=1.2, smallest=1.5, turn=-_TURN),
-    _Pass(cascade="profileface", step=1.2, smallest=1.5, scale=1.1, right=-0.15, down=0.03),
-    _Pass(cascade="profileface", step=1.2, smallest=1.5, scale=1.1, right=-0.15, down=0.03,
+    _Pass(cascade="profileface", step=1.2, smallest=1.5, scale=1.1, right=-0.17, down=0.03),
+    _Pass(cascade="profileface", step=1.2, smallest=1.5, scale=1.1, right=-0.17, down=0.03,
           mirrored=True),
 )  # fmt: skip
 _PAD = 0.08  # of the shorter side; a face at the edge of the picture needs surroundings
 _ENLARGED_TO, _MOST_ENLARGED = 200, 3.0
+_LEFT_TILTED = 10.0
 _MOST_WINDOWS = 3000
 _LONGEST = 16_000
 
@@ -82,9 +84,10 @@ class HaarDetector:
     """
 
     name = "haar"
+    sure = 10.0
 
     def __init__(
-        self, *, working: int = 640, smallest: int = 24, quick: bool = False, least: float = 3.0
+        self, *, working: int = 640, smallest: int = 24, quick: bool = False, least: float = 2.0
     ) -> None:
         if working < 64 or smallest < 20 or least < 0:
             raise OptionError("haar: working from 64, smallest from 20 and least from 0 on, not "
@@ -101,7 +104,9 @@ class HaarDetector:
             return []
         with self._cascades() as cascades:
             found = [self._windows(grey, one, cascades[one.cascade]) for one in self._passes]
-        windows = np.concatenate(found)[:_MOST_WINDOWS]
+        windows = np.concatenate(found)
+        # OpenCV's threads hand windows back in any order; sorted, the same sums come out.
+        windows = windows[np.lexsort(windows.T)][:_MOST_WINDOWS]
         merged = _merged(windows, self.least)
         return [_detection(row, factor, pad) for row in sorted(merged, key=lambda r: -r[2])]
 
@@ -127,7 +132,8 @@ class HaarDetector:
     ) -> _Floats:
         """Rows of middle x, y, side, angle and weight, in the geometry of faces."""
         height, width = grey.shape
-        seen, back = grey, np.eye(2, 3)
+        seen: NDArray[Any] = grey
+        back: NDArray[Any] = np.eye(2, 3)
         if one.mirrored:
             seen = np.ascontiguousarray(grey[:, ::-1])
             back = np.array([[-1.0, 0, width - 1], [0, 1, 0]])
@@ -216,5 +222,7 @@ def _detection(group: _Floats, factor: float, pad: int) -> Detection:
     side = float(group[2]) / factor
     left = (float(group[0]) - pad) / factor - side / 2
     top = (float(group[1]) - pad) / factor - side / 2
-    box = Box(left=left, top=top, width=side, height=side, angle=float(group[3]))
+    # A face of FER2013 may be tilted as much as an upright window lets it, so a little is left.
+    angle = float(group[3]) if abs(group[3]) > _LEFT_TILTED else 0.0
+    box = Box(left=left, top=top, width=side, height=side, angle=angle)
     return Detection(box=box, score=float(group[4]))

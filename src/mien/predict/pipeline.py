@@ -5,6 +5,7 @@ own business.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
@@ -25,6 +26,10 @@ UNSURE_ERROR = 0.2
 # Pictures that are in memory at once: as many as have this many pixels, and at least one.
 _PIXELS = 16_000_000
 _PICTURES = 32
+# Scale and shifts of the looks at a doubtful detection: a face stays one if the square is moved a
+# little, what was only just taken for a face mostly does not.
+_LOOKS = ((1, 0, 0), (0.9, 0, 0), (1.12, 0, 0), (1.3, 0, 0),
+          (1, 0.06, 0), (1, -0.06, 0), (1, 0, 0.06), (1, 0, -0.06))  # fmt: skip
 
 
 def load(
@@ -72,6 +77,11 @@ def load(
 class Predictor:
     """Finds the faces of pictures and reads their expressions; any number of threads may share it.
 
+    Whether a detection is a face is asked of both sides. One that the detector is sure of (a score
+    of ``detector.sure`` or more) is refused where its novelty is above the model's threshold. For a
+    weaker one the novelty is the mean over eight squares, moved and enlarged a little, and the
+    threshold, which is on a scale of log-odds, falls by up to 1 as the score falls to 0.
+
     Args:
         classifier: crops to probabilities. detector: pictures to boxes.
         unsure_error: the error rate that is wanted of the answers that are not ``unsure``, by
@@ -105,7 +115,9 @@ class Predictor:
         return confidence.unsure_below(self.unsure_error) if confidence.thresholds else 0.0
 
     @overload
-    def predict(self, images: Picture, *, keep_others: bool | None = None) -> list[Face]: ...
+    def predict(  # type: ignore[overload-overlap]  # a path is one picture, not many letters
+        self, images: Picture, *, keep_others: bool | None = None
+    ) -> list[Face]: ...
     @overload
     def predict(
         self, images: Iterable[Picture], *, keep_others: bool | None = None
@@ -163,57 +175,90 @@ class Predictor:
 
         Args:
             pictures: uint8 H×W×3 RGB each. places: for each picture its boxes or detections, whose
-                score is kept; None is the picture as a whole.
+                score is kept and counts in ``not_a_face``; None is the picture as a whole.
         """
+        return self.read([self.cut(p, some) for p, some in zip(pictures, places, strict=True)])
+
+    def cut(self, picture: NDArray[np.uint8], places: Sequence[Box | Detection | None]) -> "Cut":
+        """The first half of ``faces_at`` for one picture; ``read`` is the other.
+
+        So pictures can be cut in threads, each let go at once, and their faces read together.
+        """
+        wanted = tuple(self._wanted(place) for place in places)
+        boxes = [look for one in wanted for look in one.looks]
         size, channels = self.classifier.size, self.classifier.channels
-        found = [[_detection(place) for place in some] for some in places]
-        cut = [
-            crops(picture, [box for box, _ in some], size, channels)
-            for picture, some in zip(pictures, found, strict=True)
-        ]
-        nothing = np.empty((0, channels, size, size), np.uint8)
-        flat = self._read(np.concatenate([nothing, *cut]), [one for some in found for one in some])
-        ends = [0, *accumulate(map(len, found))]
+        return Cut(crops=crops(picture, boxes, size, channels), wanted=wanted)
+
+    def read(self, cuts: Sequence["Cut"]) -> list[list[Face]]:
+        """The second half of ``faces_at``: the faces of each, in one batch, none dropped."""
+        if not cuts:
+            return []
+        flat = self._read(np.concatenate([one.crops for one in cuts]),
+                          [one for some in cuts for one in some.wanted])  # fmt: skip
+        ends = [0, *accumulate(len(one.wanted) for one in cuts)]
         return [flat[start:end] for start, end in pairwise(ends)]
 
-    def read_crops(
-        self, cut: NDArray[np.uint8], places: Sequence[Box | Detection | None]
-    ) -> list[Face]:
-        """Reads crops that are cut already (uint8 N×C×size×size, see ``crops``), and drops none.
+    def _wanted(self, place: Box | Detection | None) -> "_Wanted":
+        if not isinstance(place, Detection):
+            return _Wanted(box=place, looks=(place,))
+        sure = getattr(self.detector, "sure", 0.0)
+        judged = self.classifier.novelty_threshold is not None
+        if not judged or place.score >= sure:
+            return _Wanted(box=place.box, score=place.score, looks=(place.box,))
+        looks = tuple(_moved(place.box, *by) for by in _LOOKS)
+        doubt = 1 - place.score / sure
+        return _Wanted(box=place.box, score=place.score, looks=looks, doubt=doubt)
 
-        Args:
-            places: where each is from; None where it is a whole picture.
-        """
-        return self._read(cut, [_detection(place) for place in places])
-
-    def _read(
-        self, cut: NDArray[np.uint8], places: Sequence[tuple[Box | None, float | None]]
-    ) -> list[Face]:
-        if not len(cut):
+    def _read(self, cut: NDArray[np.uint8], wanted: Sequence["_Wanted"]) -> list[Face]:
+        if not wanted:
             return []
         scores = self.classifier.classify(cut)
-        names, unsure_below = self.classifier.classes, self.unsure_below
-        limit = self.classifier.novelty_threshold
+        starts = [0, *accumulate(len(one.looks) for one in wanted)]
         faces = []
-        for n, (box, score) in enumerate(places):
-            row = scores.probabilities[n]
-            best = int(row.argmax())
-            novelty = None if scores.novelty is None else float(scores.novelty[n])
-            faces.append(Face(
-                probabilities=dict(zip(names, map(float, row), strict=True)),
-                label=names[best],
-                confidence=float(row[best]),
-                box=box,
-                score=score,
-                unsure=float(row[best]) < unsure_below,
-                not_a_face=novelty is not None and limit is not None and novelty > limit,
-                novelty=novelty,
-            ))  # fmt: skip
+        for one, start, end in zip(wanted, starts, starts[1:], strict=False):
+            novelty = None if scores.novelty is None else float(scores.novelty[start:end].mean())
+            faces.append(self._face(one, scores.probabilities[start], novelty))
         return faces
 
+    def _face(self, one: "_Wanted", row: NDArray[np.float32], novelty: float | None) -> Face:
+        best, limit = int(row.argmax()), self.classifier.novelty_threshold
+        names = self.classifier.classes
+        return Face(
+            probabilities=dict(zip(names, map(float, row), strict=True)),
+            label=names[best],
+            confidence=float(row[best]),
+            box=one.box,
+            score=one.score,
+            unsure=float(row[best]) < self.unsure_below,
+            not_a_face=novelty is not None and limit is not None and novelty > limit - one.doubt,
+            novelty=novelty,
+        )
 
-def _detection(place: Box | Detection | None) -> tuple[Box | None, float | None]:
-    return (place.box, place.score) if isinstance(place, Detection) else (place, None)
+
+@dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    """A face to read. looks: the boxes to cut, its own first. doubt: 0 none, to 1."""
+
+    box: Box | None
+    looks: tuple[Box | None, ...]
+    score: float | None = None
+    doubt: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cut:
+    """The faces of one picture, cut out. crops: uint8 n×C×size×size, all looks of all faces."""
+
+    crops: NDArray[np.uint8]
+    wanted: tuple[_Wanted, ...]
+
+
+def _moved(box: Box, scale: float, right: float, down: float) -> Box:
+    """The box enlarged about its middle and shifted by parts of its sides."""
+    width, height = box.width * scale, box.height * scale
+    return Box(left=box.left + right * box.width + (box.width - width) / 2,
+               top=box.top + down * box.height + (box.height - height) / 2,
+               width=width, height=height, angle=box.angle)  # fmt: skip
 
 
 def _parts(pictures: Iterable[NDArray[np.uint8]]) -> Iterator[list[NDArray[np.uint8]]]:

@@ -35,6 +35,7 @@ class YuNetDetector:
     """
 
     name = "yunet"
+    sure = 0.0
 
     def __init__(self, model_file: Path, *, working: int = 800, least: float = 0.5) -> None:
         if working < 64 or not 0 < least < 1:
