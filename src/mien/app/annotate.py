@@ -132,7 +132,13 @@ class _Pen:
     def label(self, face: Face, inset: Image.Image | None) -> None:
         """The panel with the answer and the bars of the most probable classes."""
         panel = self._panel(face, inset)
-        left, top = self._place(face.box, *panel.size)
+        left, top, hidden = self._place(face.box, *panel.size)
+        if face.box is not None and hidden > 0.08 * panel.width * panel.height:
+            # In a crowd the bars would cover other faces: a name along this one's lower edge.
+            panel = self._panel(face, None, bars=0)
+            box = _around(_corners(face.box))
+            left = min(max(0, box[0]), max(0, self.canvas.width - panel.width))
+            top = min(max(0, box[3] - panel.height), max(0, self.canvas.height - panel.height))
         self.canvas.paste(panel, (left, top), panel)
         self._taken.append((left, top, left + panel.width, top + panel.height))
 
@@ -155,19 +161,23 @@ class _Pen:
             size = min(size, max(0.16 * box.width, 0.55 * size))
         return max(9, round(size))
 
-    def _panel(self, face: Face, inset: Image.Image | None) -> Image.Image:
+    def _panel(
+        self, face: Face, inset: Image.Image | None, bars: int = _BARS
+    ) -> Image.Image:
         large = self._letters(2.9, face.box)
+        if not bars and face.box is not None:
+            large = max(8, min(large, round(0.14 * face.box.width)))
         small = max(8, round(0.74 * large))
         big, plain = _font(large, self.language), _font(small, self.language)
         answer = self._title(face)
         share = "" if face.not_a_face else f"{100 * face.confidence:.0f} %"
         pad, gap = round(0.45 * large), round(0.28 * large)
-        ranked = [] if face.not_a_face else sorted(face.probabilities.items(), key=_down)[:_BARS]
+        ranked = [] if face.not_a_face else sorted(face.probabilities.items(), key=_down)[:bars]
         names = [self._name(name) for name, _ in ranked]
         wide_name = max((plain.getlength(name) for name in names), default=0)
         head = big.getlength(answer) + (1.0 * large + plain.getlength(share) if share else 0)
         bar = 4.2 * small
-        wide = max(head, wide_name + gap + bar) + 2 * pad
+        wide = (max(head, wide_name + gap + bar) if ranked else head) + 2 * pad
         row = round(1.28 * small)
         high = 2 * pad + large + (gap + row * len(ranked) if ranked else 0)
         extra = 0
@@ -209,11 +219,11 @@ class _Pen:
     def _name(self, name: str) -> str:
         return display_name(name, self.language)
 
-    def _place(self, box: Box | None, wide: int, high: int) -> tuple[int, int]:
-        """Left top corner of a panel: below the box, above it, beside it, where it hides least."""
+    def _place(self, box: Box | None, wide: int, high: int) -> tuple[int, int, float]:
+        """Left and top of a panel below, above or beside the box, and how many pixels it hides."""
         width, height = self.canvas.size
         if box is None:
-            return round(self.unit), max(0, height - high - round(self.unit))
+            return round(self.unit), max(0, height - high - round(self.unit)), 0.0
         left, top, right, bottom = _around(_corners(box))
         gap = 0.7 * self.unit
         spots = [(left, bottom + gap), (left, top - gap - high), (right + gap, top),
@@ -226,7 +236,7 @@ class _Pen:
             hidden = sum(_common(spot, other) for other in self._taken)
             if hidden < least:
                 best, least = (inside_x, inside_y), hidden
-        return best
+        return *best, least
 
 
 def _colour(face: Face) -> str:
