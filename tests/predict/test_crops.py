@@ -28,8 +28,9 @@ def test_a_box_of_the_crops_size_is_the_pixels_themselves() -> None:
 
 @pytest.mark.parametrize("times", [2, 3])
 def test_a_larger_box_is_averaged(times: int) -> None:
-    cut = crop(NOISE, box(3, 5, 24 * times), 24, 3)
-    part = NOISE[5 : 5 + 24 * times, 3 : 3 + 24 * times].astype(float)
+    strong = np.where(NOISE > 127, 255, 0).astype(np.uint8)
+    cut = crop(strong, box(3, 5, 24 * times), 24, 3)
+    part = strong[5 : 5 + 24 * times, 3 : 3 + 24 * times].astype(float)
     means = part.reshape(24, times, 24, times, 3).mean(axis=(1, 3))
     assert np.abs(cut.transpose(1, 2, 0) - means).max() <= 1
 
@@ -71,3 +72,15 @@ def test_the_whole_picture_and_no_boxes() -> None:
     assert abs(float(whole.mean()) - NOISE.mean()) < 1
     for shape in ((1, 1, 3), (1, 4000, 3), (4000, 1, 3)):
         assert crops(np.full(shape, 77, np.uint8), [None], 48).mean() == 77
+
+
+def test_a_flat_crop_is_brought_to_a_usual_spread_and_others_stay() -> None:
+    grey = np.random.default_rng(2).normal(size=(48, 48, 1)).repeat(3, axis=2)
+    for spread, after in ((1, 1), (10, 45), (24, 45), (27, 27), (60, 60)):
+        picture = np.clip(np.round(128 + spread * grey), 0, 255).astype(np.uint8)
+        cut = crop(picture, box(0, 0, 48), 48)
+        assert abs(cut.std() - after) < 3
+        if after == spread:
+            np.testing.assert_array_equal(cut[0], picture[:, :, 0])
+        else:
+            assert np.corrcoef(cut.ravel(), picture[:, :, 0].ravel())[0, 1] > 0.98

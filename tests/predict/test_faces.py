@@ -32,18 +32,18 @@ def best(haar: HaarDetector, picture: np.ndarray) -> tuple[float, float, float, 
 
 def test_drawn_faces_are_found_where_they_are(haar: HaarDetector, faces: np.ndarray) -> None:
     seen = 0
-    for face in faces[:8]:
-        x, y, side, angle, score = best(haar, with_face(face, 120, 200, 90))
-        near = np.hypot(x - 260, y - 150) < 20 and 85 < side < 150
+    for face in faces[:5]:
+        x, y, side, angle, score = best(haar, with_face(face, 70, 60, 40)[:150, :200])
+        near = np.hypot(x - 95, y - 75) < 12 and 50 < side < 90
         seen += bool(near and score >= haar.sure and angle == 0)
-    assert seen >= 7
+    assert seen >= 4
 
 
 def test_a_tilted_face_is_turned_upright(haar: HaarDetector, faces: np.ndarray) -> None:
-    angles = [best(haar, with_face(faces[n], 140, 160, 90, tilt=tilt))[3]
-              for n in range(3) for tilt in (24.0, -24.0)]  # fmt: skip
-    assert sum(12 < angle < 30 for angle in angles[::2]) >= 2
-    assert sum(-30 < angle < -12 for angle in angles[1::2]) >= 2
+    for tilt in (24.0, -24.0):
+        pictures = [with_face(faces[n], 80, 60, 40, tilt=tilt)[:160, :200] for n in range(3)]
+        angles = [best(haar, picture)[3] for picture in pictures]
+        assert sum(12 < angle * np.sign(tilt) < 30 for angle in angles) >= 2
 
 
 def test_a_large_picture_is_searched_at_a_bounded_size(faces: np.ndarray) -> None:
@@ -59,7 +59,7 @@ def test_odd_shapes_have_no_faces(haar: HaarDetector, shape: tuple[int, int]) ->
 
 
 def test_many_threads_see_what_one_sees(haar: HaarDetector, faces: np.ndarray) -> None:
-    pictures = [with_face(face, 100, 60, 120)[:260, :260] for face in faces[:4]]
+    pictures = [with_face(face, 60, 40, 50)[:130, :130] for face in faces[:4]]
     alone = [haar.detect(picture) for picture in pictures]
     together: list[object] = [None] * 4
 
@@ -111,7 +111,7 @@ def test_bad_arguments(tmp_path: Path) -> None:
 
 
 def test_yunets_points_become_a_square() -> None:
-    """Eyes 40 above the mouth: the side is 40 / 0.4; a head turned by a quarter keeps its middle."""
+    """Eyes 40 above the mouth: the side is 40 / 0.4; a tilted head keeps its middle."""
     row = np.array([80, 70, 60, 80, 90, 87, 130, 87, 110, 105, 95, 127, 125, 127, 0.9], float)
     found = _detection(row)
     assert found.score == pytest.approx(0.9)

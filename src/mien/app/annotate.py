@@ -161,9 +161,7 @@ class _Pen:
             size = min(size, max(0.16 * box.width, 0.55 * size))
         return max(9, round(size))
 
-    def _panel(
-        self, face: Face, inset: Image.Image | None, bars: int = _BARS
-    ) -> Image.Image:
+    def _panel(self, face: Face, inset: Image.Image | None, bars: int = _BARS) -> Image.Image:
         large = self._letters(2.9, face.box)
         if not bars and face.box is not None:
             large = max(8, min(large, round(0.14 * face.box.width)))

@@ -14,6 +14,7 @@ from mien import __version__
 from mien.app.commands import (
     architecture,
     audit,
+    card,
     check,
     compare,
     demo,
@@ -23,6 +24,7 @@ from mien.app.commands import (
     export,
     filters,
     label,
+    models,
     pairs,
     predict,
     regions,
@@ -45,7 +47,7 @@ app = typer.Typer(
 )
 for command in (
     demo, predict, train, evaluate, compare, report, explain, regions, pairs, filters, trust,
-    audit, label, draw, architecture, check, export,
+    audit, label, draw, architecture, check, export, models, card,
 ):  # fmt: skip
     command.add_to(app)
 

@@ -1,8 +1,5 @@
 """The verb ``export``: a model as one ONNX file, held against torch before it is written."""
 
-import contextlib
-import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from mien.evaluate.compare import Paired, compare
 from mien.jobs.evaluate import as_trained, choose_split, data_options, labels_for, run_folder
 from mien.jobs.novelty import with_novelty
 from mien.jobs.prepare import DataOptions, read_source
+from mien.jobs.quantise import quantise
 from mien.models.checkpoint import Model, load_model
 from mien.models.confidence import Confidence, read_confidence
 from mien.models.export import Served, to_onnx, with_metadata
@@ -31,8 +29,6 @@ TOLERANCE = 1e-3
 TOLERANCE_INT8 = 0.03
 _COMPARED = 512
 _CALIBRATED = 512
-# What eight bits serve: where the time goes. Preprocessing and what follows the logits stay.
-_QUANTISED = ("Conv", "Gemm", "MatMul", "MaxPool", "Add", "Relu", "LeakyRelu", "Gelu")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +122,7 @@ def export(
     classifier = OnnxClassifier(parse_onnx(content, target), name=str(target))
     pictures, labelled = _pictures(model, images)
     here, there = score(served, pictures), classifier.classify(pictures)
-    parity = _parity(here, there, drawn=images is None)
+    parity = parity_of(here, there, drawn=images is None)
     check(parity, int8=int8)
     cost = None
     if labelled is not None and (labelled.labels >= 0).any():
@@ -178,13 +174,14 @@ def score(served: Served, images: NDArray[np.uint8], *, batch_size: int = 128) -
     return Scores(probabilities=found[0], novelty=found[1] if len(found) > 1 else None)
 
 
-def check(parity: Parity, *, int8: bool) -> None:
-    """Refuse a graph that does not answer as torch does.
+def check(parity: Parity, *, int8: bool, limit: float | None = None) -> None:
+    """Refuse a graph that does not answer as torch does; ``limit`` in place of the tolerance.
 
     Raises:
         NetworkError: it does not.
     """
-    value, limit = (parity.mean, TOLERANCE_INT8) if int8 else (parity.worst, TOLERANCE)
+    value, usual = (parity.mean, TOLERANCE_INT8) if int8 else (parity.worst, TOLERANCE)
+    limit = usual if limit is None else limit
     if not value <= limit:  # nan is refused as well
         which = "on average" if int8 else "at worst"
         mend = "; it does not bear eight bits" if int8 else "; nothing was written"
@@ -192,86 +189,6 @@ def check(parity: Parity, *, int8: bool) -> None:
             f"the ONNX graph's probabilities differ from torch's by {value:.2g} {which}, "
             f"more than {limit:g}{mend}"
         )
-
-
-def quantise(proto: Any, pictures: NDArray[np.uint8]) -> Any:
-    """The graph in eight bits (static, each output channel of its own), ranges from ``pictures``.
-
-    Only what leads to the logits is quantised; the score of novelty reads the same layers.
-    """
-    import tempfile
-
-    import onnx
-    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            starts = range(0, len(pictures), 64)
-            self.batches: Iterator[Any] = iter([pictures[at : at + 64] for at in starts])
-
-        def get_next(self) -> dict[str, Any] | None:
-            batch = next(self.batches, None)
-            return None if batch is None else {"images": np.ascontiguousarray(batch)}
-
-    with tempfile.TemporaryDirectory() as folder:
-        before, after = Path(folder) / "before.onnx", Path(folder) / "after.onnx"
-        ready = _folded(proto, before)
-        with _unheard():
-            quantize_static(
-                str(before), str(after), Reader(), per_channel=True,
-                activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
-                op_types_to_quantize=list(_QUANTISED), nodes_to_exclude=_beyond_logits(ready),
-            )  # fmt: skip
-        return onnx.load(str(after))
-
-
-@contextlib.contextmanager
-def _unheard() -> Iterator[None]:
-    """The quantiser logs that the graph should be folded first, which it was."""
-    before = logging.root.manager.disable
-    try:
-        logging.disable(logging.WARNING)
-        yield
-    finally:
-        logging.disable(before)
-
-
-def _folded(proto: Any, path: Path) -> Any:
-    """Normalisation folded into convolutions by onnxruntime's basic rewriting, as a new graph."""
-    import onnx
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.optimized_model_filepath = str(path)
-    options.log_severity_level = 3
-    onnxruntime.InferenceSession(
-        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    ready = onnx.load(str(path))
-    # It declares every set of operators that it knows; a reader would take them for needed.
-    used = {node.domain for node in ready.graph.node}
-    needed = [opset for opset in ready.opset_import if opset.domain in used]
-    del ready.opset_import[:]
-    ready.opset_import.extend(needed)
-    for number, node in enumerate(ready.graph.node):
-        node.name = f"n{number}"
-    onnx.save(ready, str(path))
-    return ready
-
-
-def _beyond_logits(proto: Any) -> list[str]:
-    """Names of the nodes that the last linear layer before the logits does not rest on."""
-    makers = {name: node for node in proto.graph.node for name in node.output}
-    gemms = [node for node in proto.graph.node if node.op_type == "Gemm"]
-    wanted = [gemms[-1]] if gemms else []
-    reached: set[str] = set()
-    while wanted:
-        node = wanted.pop()
-        if node.name not in reached:
-            reached.add(node.name)
-            wanted += [makers[name] for name in node.input if name in makers]
-    return [node.name for node in proto.graph.node if node.name not in reached]
 
 
 def _read(model: Model, path: Path, source: str, progress: Progress) -> ImageSet:
@@ -308,7 +225,8 @@ def _drawn(model: Model, count: int, *, seed: int) -> NDArray[np.uint8]:
     return np.repeat(grey, model.config.channels, axis=1)
 
 
-def _parity(here: Scores, there: Scores, *, drawn: bool) -> Parity:
+def parity_of(here: Scores, there: Scores, *, drawn: bool) -> Parity:
+    """How far ``there`` is from ``here``, both of the same pictures."""
     gap = np.abs(here.probabilities - there.probabilities)
     novelty = None
     if here.novelty is not None:

@@ -6,12 +6,13 @@ temperature, and ``novelty`` float32 N where the network gives one beside its lo
 
 Exported with torch's exporter over ``torch.export`` (the older one, by tracing, is deprecated and
 its graphs are no faster; both were measured). Its rewriting of the graph is left out: weights stay
-the tensors that the model file holds, so that a graph may refer to them there (``bundle``), and
-onnxruntime folds normalisation into convolutions by itself when it loads.
+the tensors that the model file holds, so that a graph may refer to them there, and onnxruntime
+folds normalisation into convolutions by itself when it loads.
 """
 
 import contextlib
 import copy
+import json
 import logging
 import math
 import warnings
@@ -153,3 +154,53 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
+
+
+def keep_beside(proto: Any, content: bytes, file: str) -> Any:
+    """The graph with its halved weights taken from a model file of half precision beside it.
+
+    Each float32 weight that the file holds as float16 becomes a reference to those bytes and a
+    cast, which the runtime folds away when it loads; so no weight is stored twice.
+
+    Args:
+        proto: as ``to_onnx`` gives it, of the model that ``content`` holds.
+        content: of a ``.safetensors`` file. file: its name, beside which the graph will lie.
+
+    Raises:
+        ValueError: a weight of the graph is not what the file holds under its name.
+    """
+    import numpy as np
+    import onnx
+
+    proto = copy.deepcopy(proto)
+    graph, header = proto.graph, int.from_bytes(content[:8], "little")
+    stored = json.loads(content[8 : 8 + header])
+    casts = []
+    for tensor in graph.initializer:
+        key = next((k for k in _endings(tensor.name) if k in stored), "")
+        if not key or stored[key]["dtype"] != "F16":
+            continue
+        start, end = (8 + header + at for at in stored[key]["data_offsets"])
+        half = np.frombuffer(content[start:end], dtype="<f2").reshape(stored[key]["shape"])
+        own = onnx.numpy_helper.to_array(tensor)
+        if own.shape != half.shape or not np.array_equal(own, half.astype(np.float32)):
+            raise ValueError(f"'{tensor.name}' is not the '{key}' of {file}")
+        casts.append(onnx.helper.make_node("Cast", [f"{key}.half"], [tensor.name],
+                                           to=onnx.TensorProto.FLOAT))  # fmt: skip
+        tensor.ClearField("raw_data")
+        tensor.ClearField("float_data")
+        tensor.name, tensor.data_type = f"{key}.half", onnx.TensorProto.FLOAT16
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        for name, value in (("location", file), ("offset", start), ("length", end - start)):
+            tensor.external_data.add(key=name, value=str(value))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return proto
+
+
+def _endings(name: str) -> Iterator[str]:
+    """A tensor's name without the modules around the network, from long to short."""
+    while name:
+        yield name
+        name = name.partition(".")[2]

@@ -150,7 +150,7 @@ class OnnxClassifier:
             self._session = onnxruntime.InferenceSession(
                 file.content, options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # noqa: BLE001  its own classes share no base but this
+        except Exception as error:
             said = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelFileError(f"{place}: onnxruntime cannot run it ({said[:160]})") from error
         self._outputs = self._check(place)

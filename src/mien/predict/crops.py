@@ -14,13 +14,18 @@ from mien.types import Box
 
 _FINE = 8  # beyond this the part is averaged before it is turned and cut
 
+# Deviation of grey values: 1 % of PublicTest's faces are below 25, half below 54.
+_NOTHING, _FLAT, _SPREAD = 2.0, 25.0, 45.0
+
 
 def crop(picture: NDArray[np.uint8], box: Box, size: int, channels: int = 1) -> NDArray[np.uint8]:
     """The face in ``box``, upright, uint8 C×size×size.
 
     Cut to a fraction of a pixel and turned back by the box's angle; what lies beyond the picture
     repeats its edge. Each pixel of a smaller crop averages all that it covers; grey is ITU-R 601
-    luma. A box that is not square is stretched, as training's pictures are.
+    luma. A box that is not square is stretched, as training's pictures are. A crop whose values
+    deviate by less than 25, which hardly one of FER2013's does, is brought to a deviation of 45
+    (one of less than 2 shows nothing and stays): it was taken in the dark or in mist.
 
     Args:
         picture: uint8 H×W×3 RGB. channels: 1 grey or 3 RGB.
@@ -44,7 +49,7 @@ def crop(picture: NDArray[np.uint8], box: Box, size: int, channels: int = 1) -> 
     if fine > 1:
         cut = cv2.resize(cut, (size, size), interpolation=cv2.INTER_AREA)
     planes = cut[np.newaxis] if channels == 1 else cut.transpose(2, 0, 1)
-    return np.ascontiguousarray(planes, dtype=np.uint8)
+    return _exposed(np.ascontiguousarray(planes, dtype=np.uint8))
 
 
 def crops(
@@ -55,6 +60,15 @@ def crops(
     whole = Box(left=0, top=0, width=width, height=height)
     cut = [crop(picture, whole if box is None else box, size, channels) for box in boxes]
     return np.array(cut, dtype=np.uint8).reshape(-1, channels, size, size)
+
+
+def _exposed(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    spread = float(planes.std())
+    if not _NOTHING <= spread < _FLAT:
+        return planes
+    middle = float(planes.mean())
+    shown = (planes - middle) * (_SPREAD / spread) + np.clip(middle, 100, 150)
+    return np.clip(np.round(shown), 0, 255).astype(np.uint8)
 
 
 def _around(picture: NDArray[np.uint8], box: Box) -> tuple[NDArray[np.uint8], Box]:

@@ -26,6 +26,7 @@ UNSURE_ERROR = 0.2
 # Pictures that are in memory at once: as many as have this many pixels, and at least one.
 _PIXELS = 16_000_000
 _PICTURES = 32
+_MOST_FAVOUR = 2.0
 # Scale and shifts of the looks at a doubtful detection: a face stays one if the square is moved a
 # little, what was only just taken for a face mostly does not.
 _LOOKS = ((1, 0, 0), (0.9, 0, 0), (1.12, 0, 0), (1.3, 0, 0),
@@ -77,10 +78,12 @@ def load(
 class Predictor:
     """Finds the faces of pictures and reads their expressions; any number of threads may share it.
 
-    Whether a detection is a face is asked of both sides. One that the detector is sure of (a score
-    of ``detector.sure`` or more) is refused where its novelty is above the model's threshold. For a
-    weaker one the novelty is the mean over eight squares, moved and enlarged a little, and the
-    threshold, which is on a scale of log-odds, falls by up to 1 as the score falls to 0.
+    Whether a detection is a face is asked of both sides. It is none where its novelty is above the
+    model's threshold; novelty is on a scale of log-odds, and the detector's word is added to that:
+    the threshold is lower by up to 1 as the score falls from ``detector.sure`` to 0, and higher by
+    up to 2 as it rises to three times that, so a blurred face on which many agree stays a face. For
+    a detection below ``sure`` the novelty is the mean over eight squares, moved and enlarged a
+    little.
 
     Args:
         classifier: crops to probabilities. detector: pictures to boxes.
@@ -202,12 +205,12 @@ class Predictor:
         if not isinstance(place, Detection):
             return _Wanted(box=place, looks=(place,))
         sure = getattr(self.detector, "sure", 0.0)
-        judged = self.classifier.novelty_threshold is not None
-        if not judged or place.score >= sure:
+        if not sure or self.classifier.novelty_threshold is None:
             return _Wanted(box=place.box, score=place.score, looks=(place.box,))
-        looks = tuple(_moved(place.box, *by) for by in _LOOKS)
-        doubt = 1 - place.score / sure
-        return _Wanted(box=place.box, score=place.score, looks=looks, doubt=doubt)
+        favour = min(_MOST_FAVOUR, place.score / sure - 1)
+        moves = _LOOKS if favour < 0 else _LOOKS[:1]
+        looks = tuple(_moved(place.box, *by) for by in moves)
+        return _Wanted(box=place.box, score=place.score, looks=looks, favour=favour)
 
     def _read(self, cut: NDArray[np.uint8], wanted: Sequence["_Wanted"]) -> list[Face]:
         if not wanted:
@@ -230,19 +233,19 @@ class Predictor:
             box=one.box,
             score=one.score,
             unsure=float(row[best]) < self.unsure_below,
-            not_a_face=novelty is not None and limit is not None and novelty > limit - one.doubt,
+            not_a_face=novelty is not None and limit is not None and novelty > limit + one.favour,
             novelty=novelty,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Wanted:
-    """A face to read. looks: the boxes to cut, its own first. doubt: 0 none, to 1."""
+    """A face to read. looks: the boxes to cut, its own first. favour: what the threshold gains."""
 
     box: Box | None
     looks: tuple[Box | None, ...]
     score: float | None = None
-    doubt: float = 0.0
+    favour: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
