@@ -148,3 +148,40 @@ def test_missing_and_folder(tmp_path):
         load_model(tmp_path / "none.safetensors")
     with pytest.raises(ModelFileError, match=r"no model\.safetensors"):
         load_model(tmp_path)
+
+
+def test_half_precision_comes_back_as_float32(model, path, tmp_path):
+    model.network.normalise.mean.fill_(128.3)
+    save_model(tmp_path / "half.safetensors", model, half=True)
+    tensors, _ = unpack(tmp_path / "half.safetensors", "model")
+    halved = {name for name, tensor in tensors.items() if tensor.dtype == torch.float16}
+    assert halved == {n for n, t in model.network.state_dict().items()
+                      if n.endswith(".weight") and t.ndim > 1}  # fmt: skip
+    loaded = load_model(tmp_path / "half.safetensors").network.state_dict()
+    for name, tensor in model.network.state_dict().items():
+        assert loaded[name].dtype == tensor.dtype
+        wanted = tensor.half().float() if name in halved else tensor
+        assert torch.equal(loaded[name], wanted), name
+    assert loaded["normalise.mean"].item() == pytest.approx(128.3, abs=1e-5)
+    spoiled = bytearray((tmp_path / "half.safetensors").read_bytes())
+    spoiled[-3] ^= 4
+    (tmp_path / "half.safetensors").write_bytes(spoiled)
+    with pytest.raises(ModelFileError, match="checksum"):
+        load_model(tmp_path / "half.safetensors")
+
+
+def test_half_precision_is_taken_only_where_the_file_says_so(path):
+    tensors, _ = unpack(path, "model")
+    meta, name = meta_of(path), "head.2.weight"
+    path.write_bytes(forged({**tensors, name: tensors[name].half()}, meta))
+    with pytest.raises(ModelFileError, match="does not fit"):
+        load_model(path)
+    for stored in ("float16", "int4", None):
+        path.write_bytes(forged(tensors, {**meta, "stored": stored}))
+        with pytest.raises(ModelFileError, match=r"precision|stored as"):
+            load_model(path)
+    bad = {n: t.half() if n.endswith(".weight") and t.ndim > 1 else t for n, t in tensors.items()}
+    bad[name] = torch.full_like(bad[name], torch.inf)
+    path.write_bytes(forged(bad, {**meta, "stored": "float16"}))
+    with pytest.raises(ModelFileError, match="finite"):
+        load_model(path)

@@ -14,15 +14,19 @@ from mien import __version__
 from mien.app.commands import (
     architecture,
     audit,
+    card,
     check,
     compare,
     demo,
     draw,
     evaluate,
     explain,
+    export,
     filters,
     label,
+    models,
     pairs,
+    predict,
     regions,
     report,
     train,
@@ -43,8 +47,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, train, evaluate, compare, report, explain, regions, pairs, filters, trust, audit, label,
-    draw, architecture, check, tune,
+    demo, predict, train, evaluate, compare, report, explain, regions, pairs, filters, trust,
+    audit, label, draw, architecture, check, tune, export, models, card,
 ):  # fmt: skip
     command.add_to(app)
 

@@ -16,7 +16,9 @@ from mien.words import (
     figures,
     filters,
     fit,
+    model_card,
     pairs,
+    predict,
     regions,
     report,
     trust,
@@ -27,7 +29,8 @@ __all__ = ["CATALOGUES", "LANGUAGES", "catalogue", "number", "p_value", "percent
            "times"]  # fmt: skip
 
 LANGUAGES = ("en", "zh-Hant")
-_SUBJECTS = (evaluation, calibration, fit, figures, report, card, trust, pairs, regions, filters)
+_SUBJECTS = (evaluation, calibration, fit, figures, report, card, model_card, trust, pairs,
+             regions, filters, predict)  # fmt: skip
 
 CATALOGUES: dict[str, Catalogue] = {
     "en": {kind: text for subject in _SUBJECTS for kind, text in subject.ENGLISH.items()},

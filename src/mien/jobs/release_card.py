@@ -1,0 +1,124 @@
+"""What a released model's card and the index of models say, from predictions of its own file."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.evaluate.calibration import calibration
+from mien.evaluate.confusion import Evaluation, evaluate
+from mien.evaluate.findings import findings, strongest
+from mien.evaluate.pairs import confused_pairs
+from mien.models.checkpoint import Model
+from mien.predict.classifier import Classifier
+from mien.runs import Run, provenance
+from mien.types import Outputs
+
+_PAIRS = 6
+_TIMED = 40
+
+
+def describe(
+    name: str, model: Model, folder: Path, outputs: Outputs, taught: dict[str, Any]
+) -> dict[str, Any]:
+    """The card of a calibrated model from what its released file says of validation images.
+
+    Args:
+        folder: its run. outputs: with calibrated logits. taught: of ``jobs.novelty``.
+    """
+    found, sure = evaluate(outputs), calibration(outputs)
+    scores = found.without_copies or found.whole
+    about, run = model.about, _record(folder)
+    told = strongest(findings(scores.counts, scores.classes), 5)
+    return {
+        "name": name,
+        "parameters": sum(p.numel() for p in model.network.parameters()),
+        "data": {
+            "name": "FER2013" if _is_fer2013(outputs, run) else "",
+            "layout": run.get("layout", ""),
+            "fingerprint": about.get("data_fingerprint", ""),
+            "training_images": about.get("training_images", 0),
+            "copies_left_out": about.get("copies_left_out", 0),
+        },
+        "protocol": {
+            "recipe": str(about.get("recipe", {}).get("name", "")),
+            "epochs": about.get("recipe", {}).get("epochs", 0),
+            "seed": about.get("recipe", {}).get("seed", 0),
+            "teachers": len(about.get("teachers", ())),
+            "split": "validation",
+            "flip": bool(about["calibration"]["flip"]),
+        },
+        "results": _results(found),
+        "confusions": [pair.to_json() for pair in
+                       confused_pairs(scores.counts, scores.classes)[:_PAIRS]],
+        "findings": [finding.to_json() for finding in told],
+        "calibration": {
+            "n": sure.n,
+            "temperature": about["calibration"]["temperature"],
+            "ece": sure.after.ece.to_json(),
+            "at_80": sure.at_80.to_json(),
+        },
+        "novelty": taught,
+    }  # fmt: skip
+
+
+def _is_fer2013(outputs: Outputs, run: dict[str, Any]) -> bool:
+    """Whether the split is PublicTest by its files' names, or the source FER2013's table."""
+    named = all("PublicTest" in str(name) for name in outputs.ids[:20])
+    return named or str(run.get("layout", "")).startswith("fer2013")
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    return dict(Run(folder).read_record().get("data", {})) if Run(folder).record.is_file() else {}
+
+
+def _results(found: Evaluation) -> dict[str, Any]:
+    parts = {"whole": found.whole, "without_copies": found.without_copies or found.whole}
+    return {
+        name: {
+            "n": scores.n,
+            "accuracy": scores.accuracy.to_json(),
+            "macro_f1": scores.macro_f1.to_json(),
+            "balanced_accuracy": scores.balanced_accuracy.to_json(),
+            "classes": [one.to_json() for one in scores.per_class],
+        }
+        for name, scores in parts.items()
+    }
+
+
+def speed(classifier: Classifier) -> dict[str, Any]:
+    """Milliseconds for one face by itself (median), and in batches of 64 (best of three)."""
+    shape = (64, classifier.channels, classifier.size, classifier.size)
+    crops = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    single, batch = [], []
+    for number in range(_TIMED + 1):
+        started = time.perf_counter()
+        classifier.classify(crops[:1])
+        if number:
+            single.append(time.perf_counter() - started)
+    for _ in range(3):
+        started = time.perf_counter()
+        classifier.classify(crops)
+        batch.append((time.perf_counter() - started) / len(crops))
+    hardware = provenance()["hardware"]
+    return {"single_ms": round(1000 * float(np.median(single)), 2),
+            "batch_ms": round(1000 * min(batch), 3), "cores": hardware["cores"],
+            "processor": hardware["processor"]}  # fmt: skip
+
+
+def facts(card: dict[str, Any], size: int) -> dict[str, Any]:
+    """What ``mien models`` lists."""
+    result = card["results"]["without_copies"]
+    return {
+        "parameters": card["parameters"],
+        "bytes": size,
+        "accuracy": result["accuracy"],
+        "images": result["n"],
+        "data": card["data"]["name"] or "its own data",
+        "without_copies": True,
+        "flip": card["protocol"]["flip"],
+        "ece": card["calibration"]["ece"],
+        "speed": card["speed"],
+        "licence": "Apache-2.0; FER2013's terms for derived weights are unclear",
+    }
