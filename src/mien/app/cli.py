@@ -26,10 +26,12 @@ from mien.app.commands import (
     label,
     models,
     pairs,
+    predict,
     regions,
     report,
     train,
     trust,
+    tune,
 )
 from mien.errors import MienError
 
@@ -45,9 +47,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, train, evaluate, compare, report, explain, regions, pairs, filters, trust, audit, label,
-    draw, architecture, check, export, models,
-    card,
+    demo, predict, train, evaluate, compare, report, explain, regions, pairs, filters, trust,
+    audit, label, draw, architecture, check, tune, export, models, card,
 ):  # fmt: skip
     command.add_to(app)
 

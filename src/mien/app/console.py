@@ -35,6 +35,8 @@ _EXTRA_OF = {
     "onnx": "train",
     "onnxscript": "train",
     "markupsafe": "train",
+    "optuna": "tune",
+    "sqlalchemy": "tune",
 }
 
 # A pipe or a file has no width; tables in it are as wide as they need.

@@ -180,16 +180,25 @@ class Predictor:
             pictures: uint8 H×W×3 RGB each. places: for each picture its boxes or detections, whose
                 score is kept and counts in ``not_a_face``; None is the picture as a whole.
         """
+        return self.read([self.cut(p, some) for p, some in zip(pictures, places, strict=True)])
+
+    def cut(self, picture: NDArray[np.uint8], places: Sequence[Box | Detection | None]) -> "Cut":
+        """The first half of ``faces_at`` for one picture; ``read`` is the other.
+
+        So pictures can be cut in threads, each let go at once, and their faces read together.
+        """
+        wanted = tuple(self._wanted(place) for place in places)
+        boxes = [look for one in wanted for look in one.looks]
         size, channels = self.classifier.size, self.classifier.channels
-        wanted: list[_Wanted] = []
-        cut = [np.empty((0, channels, size, size), np.uint8)]
-        for picture, some in zip(pictures, places, strict=True):
-            found = [self._wanted(place) for place in some]
-            boxes = [look for one in found for look in one.looks]
-            cut.append(crops(picture, boxes, size, channels))
-            wanted += found
-        flat = self._read(np.concatenate(cut), wanted)
-        ends = [0, *accumulate(map(len, places))]
+        return Cut(crops=crops(picture, boxes, size, channels), wanted=wanted)
+
+    def read(self, cuts: Sequence["Cut"]) -> list[list[Face]]:
+        """The second half of ``faces_at``: the faces of each, in one batch, none dropped."""
+        if not cuts:
+            return []
+        flat = self._read(np.concatenate([one.crops for one in cuts]),
+                          [one for some in cuts for one in some.wanted])  # fmt: skip
+        ends = [0, *accumulate(len(one.wanted) for one in cuts)]
         return [flat[start:end] for start, end in pairwise(ends)]
 
     def _wanted(self, place: Box | Detection | None) -> "_Wanted":
@@ -237,6 +246,14 @@ class _Wanted:
     looks: tuple[Box | None, ...]
     score: float | None = None
     favour: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cut:
+    """The faces of one picture, cut out. crops: uint8 n×C×size×size, all looks of all faces."""
+
+    crops: NDArray[np.uint8]
+    wanted: tuple[_Wanted, ...]
 
 
 def _moved(box: Box, scale: float, right: float, down: float) -> Box:
