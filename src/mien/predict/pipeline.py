@@ -16,7 +16,7 @@ from mien.errors import OptionError
 from mien.predict.crops import crops
 from mien.predict.faces import Detector, open_detector
 from mien.predict.pictures import Picture, is_one, read_picture, several
-from mien.types import Box, Detection, Face
+from mien.types import Box, Detection, Face, Scores
 
 if TYPE_CHECKING:
     from mien.predict.classifier import Classifier
@@ -181,7 +181,12 @@ class Predictor:
     ) -> list[Face]:
         if not len(cut):
             return []
-        scores = self.classifier.classify(cut)
+        return self.faces_of(self.classifier.classify(cut), places)
+
+    def faces_of(
+        self, scores: Scores, places: Sequence[tuple[Box | None, float | None]]
+    ) -> list[Face]:
+        """What to say of N crops whose scores are known; ``places``: box and detector's score."""
         names, unsure_below = self.classifier.classes, self.unsure_below
         limit = self.classifier.novelty_threshold
         faces = []
