@@ -20,6 +20,7 @@ from mien.app.commands import (
     draw,
     evaluate,
     explain,
+    export,
     filters,
     label,
     pairs,
@@ -43,7 +44,7 @@ app = typer.Typer(
 )
 for command in (
     demo, train, evaluate, compare, report, explain, regions, pairs, filters, trust, audit, label,
-    draw, architecture, check,
+    draw, architecture, check, export,
 ):  # fmt: skip
     command.add_to(app)
 

@@ -32,6 +32,8 @@ _EXTRA_OF = {
     "tensorboardX": "train",
     "captum": "train",
     "jinja2": "train",
+    "onnx": "train",
+    "onnxscript": "train",
     "markupsafe": "train",
 }
 

@@ -21,6 +21,8 @@ from mien.runs import write_atomic
 
 # Tensors beside the weights, which no network of the registry has a place for.
 EXTRA = "novelty."
+# What the metadata's ``stored`` says of a file whose large weights have half of the bits.
+HALF = "float16"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +73,13 @@ def unpack(path: Path | str, kind: str) -> tuple[dict[str, Tensor], dict[str, An
         raise ModelFileError(f"{path}: its tensors cannot be read ({error})") from error
 
 
-def model_bytes(model: Model) -> bytes:
-    """A model as the content of a ``.safetensors`` file."""
+def model_bytes(model: Model, *, half: bool = False) -> bytes:
+    """A model as the content of a ``.safetensors`` file.
+
+    Args:
+        half: store the weights of convolutions and linear layers as float16, all else as it is;
+            ``load_model`` restores float32. Half the size, 11 bits of precision.
+    """
     meta = {
         "architecture": model.architecture,
         "config": to_json(model.config),
@@ -80,12 +87,24 @@ def model_bytes(model: Model) -> bytes:
         "preprocessing": model.preprocessing,
         "about": model.about,
     }
-    return pack("model", {**model.network.state_dict(), **model.extras}, meta)
+    tensors = {**model.network.state_dict(), **model.extras}
+    if half:
+        meta["stored"] = HALF
+        tensors = {key: t.half() if is_halved(key, t) else t for key, t in tensors.items()}
+    return pack("model", tensors, meta)
 
 
-def save_model(path: Path, model: Model) -> None:
-    """Write a model atomically."""
-    write_atomic(path, model_bytes(model))
+def is_halved(name: str, tensor: Tensor) -> bool:
+    """Whether a file of half precision stores this tensor as float16: weights of two axes or more.
+
+    The rest is small, and some of it cannot bear it: a mean of 128 in steps of 0.125.
+    """
+    return name.endswith(".weight") and tensor.ndim > 1 and not name.startswith(EXTRA)
+
+
+def save_model(path: Path, model: Model, *, half: bool = False) -> None:
+    """Write a model atomically; ``half`` as for ``model_bytes``."""
+    write_atomic(path, model_bytes(model, half=half))
 
 
 def load_model(path: Path | str) -> Model:
@@ -103,6 +122,8 @@ def load_model(path: Path | str) -> Model:
                 f"go on with 'mien train --resume {path.parent}'"
             )
     tensors, meta = unpack(path, "model")
+    if "stored" in meta:
+        tensors = _whole(tensors, meta["stored"], path)
     try:
         name = str(meta["architecture"])
         config = config_from_json(name, meta["config"])
@@ -125,6 +146,20 @@ def load_model(path: Path | str) -> Model:
         checksum=str(meta["checksum"]),
         extras=extras,
     )
+
+
+def _whole(tensors: dict[str, Tensor], stored: Any, path: Path) -> dict[str, Tensor]:
+    """The tensors of a file of half precision in float32: exactly those that it must halve.
+
+    Raises:
+        ModelFileError: another precision, or a tensor in one that is not its own.
+    """
+    if stored != HALF:
+        raise ModelFileError(f"{path}: weights stored as {str(stored)[:40]!r} cannot be read")
+    for name, tensor in tensors.items():
+        if (tensor.dtype == torch.float16) != is_halved(name, tensor):
+            raise ModelFileError(f"{path}: tensor '{name}' does not have the precision it should")
+    return {n: t.float() if is_halved(n, t) else t for n, t in tensors.items()}
 
 
 def _restore(name: str, config: Any, tensors: dict[str, Tensor], path: Path) -> nn.Module:
