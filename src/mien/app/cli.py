@@ -26,6 +26,7 @@ from mien.app.commands import (
     pairs,
     regions,
     report,
+    serve,
     train,
     trust,
 )
@@ -44,7 +45,7 @@ app = typer.Typer(
 )
 for command in (
     demo, train, evaluate, compare, report, explain, regions, pairs, filters, trust, audit, label,
-    draw, architecture, check, export,
+    draw, architecture, check, export, serve,
 ):  # fmt: skip
     command.add_to(app)
 

@@ -35,6 +35,12 @@ _EXTRA_OF = {
     "onnx": "train",
     "onnxscript": "train",
     "markupsafe": "train",
+    "fastapi": "serve",
+    "starlette": "serve",
+    "pydantic": "serve",
+    "uvicorn": "serve",
+    "prometheus_client": "serve",
+    "python_multipart": "serve",
 }
 
 # A pipe or a file has no width; tables in it are as wide as they need.

@@ -128,7 +128,9 @@ class Gather:
                     break
             batch: list[_Question] = []
             count = 0
-            while self._waiting and (not batch or count + len(self._waiting[0].crops) <= self._most):
+            while self._waiting and (
+                not batch or count + len(self._waiting[0].crops) <= self._most
+            ):
                 batch.append(self._waiting.popleft())
                 count += len(batch[-1].crops)
             self._crops -= count

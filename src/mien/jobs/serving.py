@@ -132,9 +132,7 @@ class Service:
         read = self.predictor.faces_of(scores, prepared.places)
         return [one for one in read if keep_others or one.box is None or not one.not_a_face]
 
-    def explain(
-        self, prepared: Prepared, *, target: str = "", method: str = ""
-    ) -> Map:
+    def explain(self, prepared: Prepared, *, target: str = "", method: str = "") -> Map:
         """The map of the first face: which pixels speak for ``target``, by default the answer.
 
         Raises:
@@ -203,7 +201,7 @@ def picture_of(one: Map, form: Literal["overlay", "map"], side: int = 240) -> ND
     from mien.explain.display import COVER, as_picture, colours, overlay, scaled, shared_limit
 
     values = scaled(one.values, shared_limit([one.values]))
-    values = cv2.resize(values, (side, side), interpolation=cv2.INTER_LINEAR)
+    values = np.asarray(cv2.resize(values, (side, side)), dtype=np.float32)
     if form == "overlay":
         under = cv2.resize(as_picture(one.crop), (side, side), interpolation=cv2.INTER_CUBIC)
         return overlay(values, under)

@@ -46,7 +46,7 @@ def application(service: Service, state: State) -> App:
         where = str(first["loc"][-1])
         return _told(request, Refused(400, "option", f"{where}: {first['msg']}"))
 
-    return Guard(app, state)  # type: ignore[arg-type]
+    return Guard(app, state)
 
 
 def _told(request: Request, error: Refused) -> Response:

@@ -6,6 +6,7 @@ leaves with security headers. What goes wrong inside is told by its type and pla
 message could hold something of a picture.
 """
 
+import asyncio
 import hmac
 import ipaddress
 import logging
@@ -17,8 +18,6 @@ from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-
-import asyncio
 
 from mien.app.server import refusals
 from mien.app.server.refusals import Refused
@@ -118,8 +117,11 @@ class Guard:
         if hmac.compare_digest(_cookie(headers).encode("utf-8", "replace"),
                                self._state.session.encode()):  # fmt: skip
             return
-        raise Refused(401, "token", "send the header 'Authorization: Bearer TOKEN' with the token "
-                      "that this server was started with", {"WWW-Authenticate": "Bearer"})  # fmt: skip
+        raise Refused(
+            401, "token",
+            "send the header 'Authorization: Bearer TOKEN' with the server's token",
+            {"WWW-Authenticate": "Bearer"},
+        )  # fmt: skip
 
     def _admit(self, headers: dict[str, str], types: frozenset[str]) -> None:
         """Size, type, and a place.

@@ -20,7 +20,7 @@ class PatientProtocol(H11Protocol):
         super().__init__(*given, **named)
         self._late: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A connection; it has so long to send a head."""
         super().connection_made(transport)  # type: ignore[arg-type]
         if len(self.connections) > self.most_connections:

@@ -17,9 +17,7 @@ class Refused(Exception):  # noqa: N818  it is an answer, not a defect
     def body(self, path: str) -> bytes:
         """The JSON: ``{"error": "…"}`` under /v2, as the Open Inference Protocol wants it."""
         error = (
-            self.message
-            if path.startswith("/v2")
-            else {"code": self.code, "message": self.message}
+            self.message if path.startswith("/v2") else {"code": self.code, "message": self.message}
         )
         return json.dumps({"error": error}, ensure_ascii=False).encode()
 

@@ -121,7 +121,7 @@ def picture_body(types: tuple[str, ...]) -> dict[str, Any]:
     return {
         "required": True,
         "content": {
-            **{kind: binary for kind in types},
+            **dict.fromkeys(types, binary),
             "multipart/form-data": {
                 "schema": {
                     "type": "object",

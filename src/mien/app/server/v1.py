@@ -79,7 +79,9 @@ def router(service: Service, state: State) -> APIRouter:
                    **_FAILURES},
         openapi_extra={"requestBody": picture_body(IMAGE_TYPES)},
     )  # fmt: skip
-    async def predict(request: Request, whole: Whole = False, keep_others: Keep = False) -> Response:
+    async def predict(
+        request: Request, whole: Whole = False, keep_others: Keep = False
+    ) -> Response:
         """Send one picture: its bytes with their content type, a form, or base64 in JSON.
 
         Nothing of it is kept. A face shows an expression; that is not what a person feels.
@@ -146,8 +148,10 @@ def router(service: Service, state: State) -> APIRouter:
         """What the model is, how well it was measured, what it is for and must not be used for."""
         return answer(facts(service, state))
 
-    @made.post("/session", summary="Turn the token into a cookie, for pages", status_code=204,
-               response_class=Response, responses=failures(Failed, s401="The token is missing."))  # fmt: skip
+    @made.post(
+        "/session", summary="Turn the token into a cookie, for pages", status_code=204,
+        response_class=Response, responses=failures(Failed, s401="The token is missing."),
+    )  # fmt: skip
     async def session(request: Request) -> Response:
         """The cookie is HttpOnly and SameSite=Strict, and ends with the browser's session."""
         reply = Response(status_code=204)

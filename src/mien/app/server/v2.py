@@ -55,7 +55,9 @@ def router(service: Service, state: State) -> APIRouter:
     @made.get("", summary="The server")
     async def server() -> Response:
         """Its name, version and extensions."""
-        return answer({"name": "mien", "version": __version__, "extensions": ["binary_tensor_data"]})
+        return answer(
+            {"name": "mien", "version": __version__, "extensions": ["binary_tensor_data"]}
+        )
 
     @made.get("/health/live", summary="Is it alive?")
     async def live() -> Response:
@@ -76,7 +78,8 @@ def router(service: Service, state: State) -> APIRouter:
         if "novelty" in names:
             outputs.append({"name": "novelty", "datatype": "FP32", "shape": [-1]})
         images = {"name": "images", "datatype": "UINT8", "shape": [-1, channels, side, side]}
-        return answer({"name": name, "versions": [version], "platform": f"mien_{classifier.backend}",
+        platform = f"mien_{classifier.backend}"
+        return answer({"name": name, "versions": [version], "platform": platform,
                        "inputs": [images], "outputs": outputs})  # fmt: skip
 
     @made.get("/models/{name}/ready", summary="Does the model take work?",
@@ -87,8 +90,9 @@ def router(service: Service, state: State) -> APIRouter:
         known(name)
         return answer({"name": name, "ready": not state.closing}, 503 if state.closing else 200)
 
-    example = {"id": "1", "inputs": [{"name": "images", "datatype": "UINT8",
-               "shape": [1, channels, side, side], "data": [128] * (channels * side * side)}]}  # fmt: skip
+    pixels = [128] * (channels * side * side)
+    tensor = {"name": "images", "datatype": "UINT8", "shape": [1, channels, side, side]}
+    example = {"id": "1", "inputs": [{**tensor, "data": pixels}]}
     described: dict[str, Any] = {
         "response_model": Inferred, "summary": "Probabilities of face crops",
         "responses": failures(
@@ -126,9 +130,7 @@ def router(service: Service, state: State) -> APIRouter:
     return made
 
 
-def read(
-    body: bytes, head: str | None, shape: tuple[int, ...], names: tuple[str, ...]
-) -> Asked:
+def read(body: bytes, head: str | None, shape: tuple[int, ...], names: tuple[str, ...]) -> Asked:
     """A request's tensors.
 
     Raises:
@@ -185,7 +187,7 @@ def _wanted(data: dict[str, Any], names: tuple[str, ...]) -> tuple[tuple[str, bo
     if outputs is None:
         return tuple((name, binary) for name in names)
     if not isinstance(outputs, list) or not outputs:
-        raise _bad("outputs: a list of {\"name\": …}, or leave it out for all")
+        raise _bad('outputs: a list of {"name": …}, or leave it out for all')
     found = []
     for one in outputs:
         if not isinstance(one, dict) or one.get("name") not in names:
