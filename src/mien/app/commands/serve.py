@@ -111,7 +111,11 @@ def _network(model: str) -> "Callable[[], Opened] | None":
     """Opens the torch network behind the model; None where there is none, or no torch."""
     import importlib.util
 
+    from mien.models import bundled
+
     path = Path(model)
+    if model in (bundled.DEFAULT, *bundled.names()):
+        path = bundled.entry(model).weights
     weights = path / "model.safetensors" if path.is_dir() else path
     if importlib.util.find_spec("torch") is None or weights.suffix != ".safetensors":
         return None
