@@ -1,13 +1,34 @@
-"""uvicorn's HTTP/1.1 with what it lacks: a limit on how long a request's head may take.
+"""uvicorn's HTTP/1.1 with two things that it lacks.
 
-Its keep-alive timeout ends with the first byte, so a client that sends one byte a minute would
-hold a connection for ever.
+A limit on how long a request's head may take: its keep-alive timeout ends with the first byte, so
+a client that sends one byte a minute would hold a connection for ever. And an end that an answer
+survives: where the server closes while a body is still coming, the system resets the connection,
+and the client may lose the 413 that explains why; so what comes is thrown away for a moment first.
 """
 
 import asyncio
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+_LINGER = 2.0
+
+
+class _Transport:
+    """The connection's transport, but for its end, which the protocol decides."""
+
+    def __init__(self, transport: Any, protocol: "PatientProtocol") -> None:
+        self._transport, self._protocol = transport, protocol
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def close(self) -> None:
+        self._protocol.part(self._transport)
+
+    def is_closing(self) -> bool:
+        return self._protocol.parting or self._transport.is_closing()
 
 
 class PatientProtocol(H11Protocol):
@@ -19,10 +40,11 @@ class PatientProtocol(H11Protocol):
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self._late: asyncio.TimerHandle | None = None
+        self.parting = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A connection; it has so long to send a head."""
-        super().connection_made(transport)  # type: ignore[arg-type]
+        super().connection_made(_Transport(transport, self))  # type: ignore[arg-type]
         if len(self.connections) > self.most_connections:
             transport.close()
             return
@@ -30,6 +52,8 @@ class PatientProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes: of a head, which has its limit, or of a body, which has another."""
+        if self.parting:
+            return
         super().data_received(data)
         self._watch()
 
@@ -37,6 +61,17 @@ class PatientProtocol(H11Protocol):
         """The end."""
         self._forget()
         super().connection_lost(exc)
+
+    def part(self, transport: Any) -> None:
+        """Close, but let a client that is still sending read its answer first."""
+        sending = self.conn.their_state in (h11.SEND_BODY, h11.MIGHT_SWITCH_PROTOCOL)
+        if self.parting or not sending or transport.is_closing() or not transport.can_write_eof():
+            transport.close()
+            return
+        self.parting = True
+        transport.write_eof()
+        transport.resume_reading()
+        self.loop.call_later(_LINGER, transport.close)
 
     def _watch(self) -> None:
         waiting = self.cycle is None or self.cycle.response_complete
