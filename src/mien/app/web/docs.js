@@ -28,7 +28,7 @@ const table = (rows) => {
 
 const article = (path, verb, it) => {
   const node = document.createElement("article");
-  const title = make("h3", path);
+  const title = make("h2", path);
   title.prepend(make("span", verb.toUpperCase(), "verb"));
   node.append(title, make("p", it.summary), make("p", it.description || "", "soft"));
   if (it.parameters) {

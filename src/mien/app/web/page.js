@@ -182,6 +182,7 @@ function drawStrip() {
 
 function clear() {
   asking.abort();
+  asking = new AbortController();
   stopCamera();
   pictures.forEach((picture) => URL.revokeObjectURL(picture.url));
   pictures = [];
@@ -200,7 +201,7 @@ function clear() {
 function drawFaces(found) {
   const { faces } = found;
   if (!faces.length) status(`${say("none")} ${say("noneHint")}`, true);
-  else status(`${say("faces", faces.length)}: ${faces.map(answerOf).join(language === "en" ? ", " : "、")}`);
+  else status(say("faces", faces.length) + (language === "en" ? ": " : "：") + faces.map(answerOf).join(language === "en" ? ", " : "、"));
   fit($("faces"), faces.length, makeFace);
   fit($("boxes"), faces.length, makeBox);
   faces.forEach((face, n) => {
@@ -249,7 +250,7 @@ function makeFace(n) {
   canvas.setAttribute("aria-hidden", "true");
   look.append(canvas);
   const text = make("div");
-  text.append(make("h3"), make("p", "why"));
+  text.append(make("h2"), make("p", "why"));
   const bars = make("ul", "bars");
   bars.append(...model.classes.map(() => {
     const bar = make("li", "bar");
@@ -266,7 +267,7 @@ function makeFace(n) {
 
 function fillFace(node, face, n) {
   node.classList.toggle("unsure", face.unsure || face.not_a_face);
-  const title = node.querySelector("h3");
+  const title = node.querySelector("h2");
   title.replaceChildren(answerOf(face), " ", make("small", "", say("face", n + 1)));
   node.querySelector(".why").textContent = face.not_a_face
     ? say("notFaceWhy")
