@@ -137,6 +137,7 @@ class Server:
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def end(self):
+        """SIGTERM; what it still prints."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(30)
         rest = self.process.stdout.read().decode().split()
@@ -209,11 +210,15 @@ def saturate(given, kind, wire_of):
             asyncio.run(closed_loop(server.port, wire, 8, 1))
             rates = []
             for _ in range(2):
-                found = asyncio.run(closed_loop(server.port, wire, given.clients, given.seconds / 2))
+                found = asyncio.run(
+                    closed_loop(server.port, wire, given.clients, given.seconds / 2)
+                )
                 rates.append(sum(s == 200 for s, _ in found) / (given.seconds / 2))
             server.end()
             where = "" if kind == "mien" else ", in threads" if queue else ", in the loop"
-            print(f"| {kind}, {threads} threads{where} | {statistics.mean(rates):,.0f} |", flush=True)
+            print(
+                f"| {kind}, {threads} threads{where} | {statistics.mean(rates):,.0f} |", flush=True
+            )
             best = max(best, (statistics.mean(rates), threads), key=lambda pair: pair[0])
     return best
 

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ class BrightClassifier:
     classes, size, channels, name, backend = CLASSES, 48, 1, "bright", "onnx"
     confidence = Confidence(thresholds={0.2: 0.3})
     novelty_threshold = 5.0
-    card: dict[str, Any] = {"checksum": "0123456789abcdef"}
+    card: ClassVar[dict[str, Any]] = {"checksum": "0123456789abcdef"}
 
     def __init__(self, delay: float = 0.0, each: float = 0.0) -> None:
         self.delay, self.each, self.calls = delay, each, []
@@ -40,9 +40,7 @@ class BrightClassifier:
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
         novelty = np.where(crops.reshape(len(crops), -1).max(axis=1) == 0, 9.0, 1.0)
-        return Scores(
-            probabilities=shares.astype(np.float32), novelty=novelty.astype(np.float32)
-        )
+        return Scores(probabilities=shares.astype(np.float32), novelty=novelty.astype(np.float32))
 
 
 class MiddleDetector:
@@ -72,10 +70,11 @@ def main() -> None:
         return Service(made, told=state.metrics.batch, workers=2, most=most)
 
     def ready(address: str) -> None:
-        print(address, flush=True)
+        sys.stdout.write(f"{address}\n")
+        sys.stdout.flush()
 
     serve(made, Settings(**given), bind("127.0.0.1", 0), make=make, ready=ready)
-    print("ended", flush=True)
+    sys.stdout.write("ended\n")
 
 
 if __name__ == "__main__":

@@ -64,9 +64,7 @@ def violations(opened: Any) -> list[str]:
 
 
 def choose(opened: Any, picture: bytes, count: int = 1) -> None:
-    files = [
-        {"name": f"{n}.png", "mimeType": "image/png", "buffer": picture} for n in range(count)
-    ]
+    files = [{"name": f"{n}.png", "mimeType": "image/png", "buffer": picture} for n in range(count)]
     opened.set_input_files("#file", files)
     opened.wait_for_selector(".face")
 
@@ -114,7 +112,7 @@ def test_paste_and_clear(page: Any, picture: bytes) -> None:
           const bytes = Uint8Array.from(atob(text), c => c.charCodeAt(0));
           const data = new DataTransfer();
           data.items.add(new File([bytes], "pasted.png", { type: "image/png" }));
-          document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
+          document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data }));
         }""",
         base64.b64encode(picture).decode(),
     )

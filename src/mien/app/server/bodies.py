@@ -7,6 +7,7 @@ import asyncio
 import base64
 import binascii
 import json
+import logging
 from typing import Any
 
 from python_multipart.exceptions import FormParserError
@@ -16,6 +17,9 @@ from starlette.requests import ClientDisconnect, Request
 from mien.app.server import refusals
 from mien.app.server.refusals import Refused
 from mien.app.server.settings import Settings
+
+# It warns of bytes in a form, with their values.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 _FIELDS = (b"image", b"file")
 

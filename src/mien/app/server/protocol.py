@@ -64,7 +64,7 @@ class PatientProtocol(H11Protocol):
 
     def part(self, transport: Any) -> None:
         """Close, but let a client that is still sending read its answer first."""
-        sending = self.conn.their_state in (h11.SEND_BODY, h11.MIGHT_SWITCH_PROTOCOL)
+        sending = self.conn.their_state is h11.SEND_BODY
         if self.parting or not sending or transport.is_closing() or not transport.can_write_eof():
             transport.close()
             return
