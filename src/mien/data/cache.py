@@ -12,13 +12,15 @@ import shutil
 import tempfile
 import time
 import zlib
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.errors import DataError
 from mien.types import ImageSet, Problem
 
 MAX_BYTES = 4 * 2**30
@@ -89,6 +91,36 @@ def store(key: str, images: ImageSet) -> ImageSet | None:
     return load(key)
 
 
+def watch(images: ImageSet) -> Callable[[], None]:
+    """A question to be asked now and then while ``images`` are in use: are they what they were?
+
+    Pictures from the cache are mapped from a file, so whoever writes into that file changes them.
+    The question raises DataError then. That the file is gone from its folder does not matter.
+    """
+    mapped: Any = images.images
+    while mapped is not None and not isinstance(mapped, np.memmap):
+        mapped = getattr(mapped, "base", None)
+    if mapped is None or mapped.filename is None:
+        return lambda: None
+    path = Path(mapped.filename)
+    try:
+        file = path.open("rb")
+    except OSError:
+        return lambda: None  # already dropped by another process; the mapping keeps it alive
+    before = _state(file)
+
+    def ask() -> None:
+        if _state(file) != before:
+            raise DataError(f"{path}: the kept pictures changed while they were in use")
+
+    return ask
+
+
+def _state(file: BinaryIO) -> tuple[int, int]:
+    info = os.fstat(file.fileno())
+    return info.st_size, info.st_mtime_ns
+
+
 def _write(entry: Path, images: ImageSet) -> None:
     checksums: dict[str, int] = {}
     for name in _ARRAYS:
@@ -96,6 +128,7 @@ def _write(entry: Path, images: ImageSet) -> None:
         with path.open("wb") as file:
             np.save(file, getattr(images, name), allow_pickle=False)
         checksums[name] = _checksum(path)
+        path.chmod(0o444)  # it is mapped where it is used: nobody should write into it
     record = {
         "version": _VERSION,
         "arrays": checksums,
