@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -91,32 +91,33 @@ def store(key: str, images: ImageSet) -> ImageSet | None:
     return load(key)
 
 
-def watch(images: ImageSet) -> Callable[[], None]:
+@contextlib.contextmanager
+def watch(images: ImageSet) -> Iterator[Callable[[], None]]:
     """A question to be asked now and then while ``images`` are in use: are they what they were?
 
     Pictures from the cache are mapped from a file, so whoever writes into that file changes them.
     The question raises DataError then. That the file is gone from its folder does not matter.
     """
-    mapped: Any = images.images
-    while mapped is not None and not isinstance(mapped, np.memmap):
-        mapped = getattr(mapped, "base", None)
-    if mapped is None or mapped.filename is None:
-        return lambda: None
-    path = Path(mapped.filename)
-    try:
-        file = path.open("rb")
-    except OSError:
-        return lambda: None  # already dropped by another process; the mapping keeps it alive
-    before = _state(file)
+    base: Any = images.images
+    while base is not None and not isinstance(base, np.memmap):
+        base = getattr(base, "base", None)
+    with contextlib.ExitStack() as opened:
+        file: BinaryIO | None = None
+        if base is not None and base.filename is not None:
+            with contextlib.suppress(OSError):  # another process may have dropped it since
+                file = opened.enter_context(Path(base.filename).open("rb"))
+        before = _state(file)
 
-    def ask() -> None:
-        if _state(file) != before:
-            raise DataError(f"{path}: the kept pictures changed while they were in use")
+        def ask() -> None:
+            if file is not None and _state(file) != before:
+                raise DataError(f"{file.name}: the kept pictures changed while they were in use")
 
-    return ask
+        yield ask
 
 
-def _state(file: BinaryIO) -> tuple[int, int]:
+def _state(file: BinaryIO | None) -> tuple[int, int]:
+    if file is None:
+        return 0, 0
     info = os.fstat(file.fileno())
     return info.st_size, info.st_mtime_ns
 

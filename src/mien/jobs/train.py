@@ -231,7 +231,7 @@ def _run(job: _Job, run: Run, notes: list[str] | None = None) -> TrainResult:
     main = job.fabric.is_global_zero
     locked = contextlib.ExitStack()
     on_first(job.fabric, lambda: locked.enter_context(run.lock()))
-    with locked, _own_randomness(device), kept(run):
+    with locked, _own_randomness(device), kept(run), watch(images) as sound:
         if notes is not None:
             on_first(job.fabric, lambda: _begin(run, job, notes))
         network = make_network(
@@ -248,7 +248,7 @@ def _run(job: _Job, run: Run, notes: list[str] | None = None) -> TrainResult:
             report=job.ears.training,
             stop=job.ears.stop,
             told=job.ears.told,
-            sound=watch(images),
+            sound=sound,
         )
         loop = Loop(job.fabric, task)
         trained = loop.run()

@@ -43,8 +43,10 @@ def first_not_finite(network: nn.Module, run: Callable[[], Tensor]) -> str:
     run: forward and backward through ``network`` as it stands; gives the loss. The order is that
     of computation: weights, outputs of layers, loss, then gradients from the last layer back.
     """
-    if name := not_finite(network):
-        return f"the weight {name}"
+    # Not the statistics of batch normalisation: the batch itself may have spoilt these already.
+    for name, weight in network.named_parameters():
+        if not _finite(weight):
+            return f"the weight {name}"
     found: list[str] = []
     with _listening(network, found):
         loss = run()
