@@ -174,6 +174,12 @@ class Run:
                 file.flush()
             yield
 
+    def tidy(self) -> None:
+        """Remove what a killed process left half-written; for the holder of the lock."""
+        for path in (self.record, self.history, self.model):
+            for left_over in self.path.glob(f".{path.name}.*.tmp"):
+                left_over.unlink(missing_ok=True)
+
 
 def _owner(text: str) -> str:
     """Whose lock it is, from what stands in it; the host where it is another one."""

@@ -234,6 +234,8 @@ def _run(job: _Job, run: Run, notes: list[str] | None = None) -> TrainResult:
     with locked, _own_randomness(device), kept(run), watch(images) as sound:
         if notes is not None:
             on_first(job.fabric, lambda: _begin(run, job, notes))
+        if main:
+            run.tidy()
         network = make_network(
             job.recipe, images, job.selection.training, job.start.model if job.start else None
         )
