@@ -176,7 +176,8 @@ def swapped(row, dice):
 
 
 SPOILERS = (
-    odd_pixel, odd_pixel, odd_pixel, pixel_count, pixel_count, glued_pixels, odd_label, unknown_class,
+    odd_pixel, odd_pixel, odd_pixel, pixel_count, pixel_count, glued_pixels, odd_label,
+    unknown_class,
     odd_usage,
     lost_field, more_fields, split_pixels, open_quote, quoted_line_break, carriage_return, swapped,
 )  # fmt: skip
