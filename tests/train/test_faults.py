@@ -37,7 +37,9 @@ from mien.runs import Run, write_atomic
 from mien.train import finite
 from mien.train.history import HistoryWriter, Row
 from mien.train.loop import Interrupted, Loop, Task
+from mien.train.optim import Average
 from mien.train.recipes import demo
+from mien.train.state import Holders, Position, load_state, save_state
 
 CONFIG = CNN4Config(
     size=24, widths=(2, 4, 4, 4), hidden=(8, 8), conv_dropout=(0.1,) * 4, linear_dropout=0.1
@@ -204,6 +206,17 @@ def test_a_read_only_folder(whole, tmp_path):
         one_line(caught, name, "Permission denied", "make its folder writable")
         folder.chmod(0o755)
     assert digest(resume(out).run) == digest(whole.run)
+
+
+def test_the_newest_good_state_is_the_one_taken(tmp_path):
+    network = nn.Linear(2, 1)
+    holders = Holders(network, Average(network, 0.9), torch.optim.SGD(network.parameters()))
+    for step in (1, 2, 3):
+        save_state(tmp_path, Position(epoch=0, step=step), 10, holders)
+    assert load_state(tmp_path, holders).step == 3
+    newest = tmp_path / "step-000000003.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-1])
+    assert load_state(tmp_path, holders).step == 2
 
 
 # --- the data -----------------------------------------------------------------------------------
