@@ -401,6 +401,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=1e9, help="stop after so long")
+    parser.add_argument("--start", type=int, default=0, help="the first one's number, to go on")
     parser.add_argument("--only", type=int, help="judge this one here, and show what it raises")
     parser.add_argument("--out", type=Path, help="a page whose table is replaced")
     given = parser.parse_args()
@@ -414,15 +416,18 @@ def main():
             original = load_model(folder / "original")
             print(how.__name__, origin, judge(data, how, original, folder / "model.safetensors"))
             return
-        verdicts, findings = Counter(), []
-        for start in range(0, given.count, BLOCK):
-            numbers = range(start, min(start + BLOCK, given.count))
+        verdicts, findings, done = Counter(), [], 0
+        for start in range(given.start, given.start + given.count, BLOCK):
+            if time.monotonic() - begun > given.seconds:
+                break
+            numbers = range(start, min(start + BLOCK, given.start + given.count))
+            done += len(numbers)
             more, found = in_child(numbers, given.seed, files, folder)
             verdicts.update(more)
             findings += found
             for finding in found:
                 print(finding, file=sys.stderr)
-    text = table(given.count, verdicts, findings, time.monotonic() - begun)
+    text = table(done, verdicts, findings, time.monotonic() - begun)
     print(text)
     if given.out:
         page = given.out.read_text(encoding="utf-8")
