@@ -17,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 import mien.jobs.train as job
@@ -217,6 +220,21 @@ def test_the_newest_good_state_is_the_one_taken(tmp_path):
     newest = tmp_path / "step-000000003.safetensors"
     newest.write_bytes(newest.read_bytes()[:-1])
     assert load_state(tmp_path, holders).step == 2
+
+
+@settings(max_examples=5, deadline=None, derandomize=True)
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=3), st.sampled_from([0.0, 60.0]))
+def test_stops_after_any_steps_change_no_bit(whole, stops, save_seconds):
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "run"
+        for number, steps in enumerate(stops):
+            ears = Listeners(stop=After(steps))
+            with contextlib.suppress(Interrupted):
+                if number == 0:
+                    train(options(), out=out, recipe=RECIPE, listeners=ears)
+                else:
+                    resume(out, save_seconds=save_seconds, listeners=ears)
+        assert digest(resume(out).run) == digest(whole.run)
 
 
 # --- the data -----------------------------------------------------------------------------------
