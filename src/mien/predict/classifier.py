@@ -21,7 +21,7 @@ from mien.types import Scores
 BACKENDS = ("auto", "onnx", "torch")
 # Of crops; more are no faster, and a layer's output for these stays within the caches' reach.
 BATCH = 64
-_ELEMENTS = {1: np.dtype("<f4"), 10: np.dtype("<f2")}
+_ELEMENTS: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 10: np.dtype("<f2")}
 
 
 class Classifier(Protocol):
@@ -261,5 +261,5 @@ def _array(tensor: Outside, content: bytes, place: Path) -> NDArray[Any]:
         or not 0 <= tensor.offset <= len(content) - tensor.length
     ):
         raise ModelFileError(f"{place}: its tensor '{tensor.name[:60]}' lies nowhere")
-    flat = np.frombuffer(content, dtype=element, count=count, offset=tensor.offset)
+    flat: NDArray[Any] = np.frombuffer(content, element, count=count, offset=tensor.offset)
     return flat.reshape(tensor.shape)
