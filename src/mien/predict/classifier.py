@@ -142,10 +142,11 @@ class OnnxClassifier:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or available()
         options.log_severity_level = 3
-        held = _outside(file, place)
-        if held:
-            values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in held.values()]
-            options.add_external_initializers(list(held), values)
+        # Kept, since the runtime may look at these bytes for as long as it lives.
+        self._held = _outside(file, place)
+        if self._held:
+            values = [onnxruntime.OrtValue.ortvalue_from_numpy(a) for a in self._held.values()]
+            options.add_external_initializers(list(self._held), values)
         try:
             self._session = onnxruntime.InferenceSession(
                 file.content, options, providers=["CPUExecutionProvider"]
