@@ -4,6 +4,8 @@ from typing import Any
 
 from mien import __version__
 from mien.app.server.settings import State
+from mien.errors import ModelFileError
+from mien.jobs.model_card import Table, sections
 from mien.jobs.serving import Service
 from mien.labels import display_name
 from mien.words import LANGUAGES, catalogue
@@ -45,5 +47,27 @@ def _words(service: Service, language: str) -> dict[str, Any]:
     return {
         "classes": {name: display_name(name, language) for name in classes},
         "what": texts["card-what"].format(k=len(classes)),
-        "parts": parts,
+        "parts": [*parts, *_card(service, language, {texts[f"card-{part}"] for part in _PARTS})],
     }
+
+
+def _card(service: Service, language: str, told: set[str]) -> list[dict[str, Any]]:
+    """The rest of the model's card, its tables as a line a row; nothing for a file without one."""
+    try:
+        found = sections(service.name, service.predictor.classifier.card, language)
+    except ModelFileError:
+        return []
+    return [
+        {"part": "card", "title": part.title, "lines": [*part.sentences, *_rows(part.tables)]}
+        for part in found
+        if part.title not in told
+    ]
+
+
+def _rows(tables: tuple[Table, ...]) -> list[str]:
+    lines = []
+    for table in tables:
+        for first, *rest in table.rows:
+            named = [f"{head} {cell}" for head, cell in zip(table.columns[1:], rest, strict=True)]
+            lines.append(f"{first}: {', '.join(named)}")
+    return lines
