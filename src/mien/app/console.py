@@ -33,6 +33,7 @@ _EXTRA_OF = {
     "captum": "train",
     "jinja2": "train",
     "onnx": "train",
+    "pyarrow": "parquet",
     "onnxscript": "train",
     "markupsafe": "train",
 }
