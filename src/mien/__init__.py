@@ -16,6 +16,7 @@ _PUBLIC = {
     "audit": "mien.jobs.audit",
     "compare": "mien.jobs.compare",
     "label": "mien.jobs.label",
+    "load": "mien.predict.pipeline",
     "read": "mien.data.sources",
 }
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mien.errors import NetworkError
 from mien.explain.attribution import METHODS, attribute
-from mien.explain.untouched import untouched
+from mien.theory.untouched import untouched
 
 _PICTURES = np.random.default_rng(0).integers(0, 256, (3, 1, 16, 16), dtype=np.uint8)
 

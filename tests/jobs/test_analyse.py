@@ -21,7 +21,7 @@ from report_runs import SOURCE, make_run, predictions
 
 def kinds(*made):
     return tuple(
-        job._Kind(name=name, file=f"{name}.json", seconds=seconds, make=make, verb=f"mien {name}")
+        job.Kind(name=name, file=f"{name}.json", seconds=seconds, make=make, verb=f"mien {name}")
         for name, seconds, make in made
     )
 

@@ -26,10 +26,13 @@ from mien.app.commands import (
     label,
     models,
     pairs,
+    predict,
     regions,
     report,
+    serve,
     train,
     trust,
+    tune,
 )
 from mien.errors import MienError
 
@@ -45,9 +48,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, train, evaluate, compare, report, explain, regions, pairs, filters, trust, audit, label,
-    draw, architecture, check, export, models,
-    card,
+    demo, predict, train, evaluate, compare, report, explain, regions, pairs, filters, trust,
+    audit, label, draw, architecture, check, tune, export, models, card, serve,
 ):  # fmt: skip
     command.add_to(app)
 

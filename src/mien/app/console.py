@@ -36,6 +36,14 @@ _EXTRA_OF = {
     "pyarrow": "parquet",
     "onnxscript": "train",
     "markupsafe": "train",
+    "optuna": "tune",
+    "sqlalchemy": "tune",
+    "fastapi": "serve",
+    "starlette": "serve",
+    "pydantic": "serve",
+    "uvicorn": "serve",
+    "prometheus_client": "serve",
+    "python_multipart": "serve",
 }
 
 # A pipe or a file has no width; tables in it are as wide as they need.

@@ -1,12 +1,14 @@
 """Options that several verbs share."""
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mien.errors import OptionError
 
+Model = Annotated[str, typer.Argument(metavar="MODEL", show_default=False)]
 Data = Annotated[
     str,
     typer.Argument(
@@ -28,13 +30,19 @@ Classes = Annotated[
 SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Leave out bad records and list them, go on.")
 ]
+Split = Annotated[str, typer.Option("--split", help="train, validation, test or all.")]
+Limit = Annotated[int, typer.Option("--limit", min=0, help="Pictures of DATA; 0: all.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")]
 Json = Annotated[bool, typer.Option("--json", help="Write the result as JSON on stdout.")]
 Flip = Annotated[
     bool, typer.Option("--flip/--no-flip", help="Average each picture with its mirror image.")
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Precision = Annotated[str, typer.Option("--precision", help="auto, fp32 or bf16.")]
-Method = Annotated[str, typer.Option("--method", help="Of attribution; see 'mien explain --help'.")]
+Method = Annotated[
+    str, typer.Option("--method", help="Of attribution; 'mien explain --help' lists them.")
+]
 Language = Annotated[str, typer.Option("--lang", help="en or zh-Hant.")]
 InputShape = Annotated[
     str, typer.Option("--input-shape", metavar="C,H,W", help="Needed for FILE.py:FACTORY.")

@@ -75,23 +75,59 @@ def decode(
         RecordError: ``where``, and why it cannot be decoded.
     """
     done: list[str] = []
+    with _decoding(where):
+        return _fitted(_opened(data, done), size, colour, done), tuple(done)
+
+
+def upright(data: bytes, where: str) -> NDArray[np.uint8]:
+    """One encoded picture in its own size, uint8 H×W×3 RGB, read by the rules of ``decode``.
+
+    Raises:
+        RecordError: as ``decode``.
+    """
+    with _decoding(where):
+        image = _opened(data, [])
+        return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def upright_image(image: Image.Image, where: str) -> NDArray[np.uint8]:
+    """The same for a picture that Pillow has opened, of whatever format; it stays as it is.
+
+    Raises:
+        RecordError: as ``decode``.
+    """
+    with _decoding(where):
+        plain = _plain(_turned(_bounded(image), []), [])
+        return np.array(plain if plain.mode == "RGB" else plain.convert("RGB"))
+
+
+@contextmanager
+def _decoding(where: str) -> Iterator[None]:
+    """Turn whatever a decoder raises into one RecordError."""
     try:
         with warnings.catch_warnings():
             # Pillow warns of odd metadata and of pixels short of its own limit; ours is stricter.
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise ValueError(
-                        f"{image.width}×{image.height} pixels are over the {MAX_PIXELS:,} allowed"
-                    )
-                with _hushed(image.format):
-                    image.load()
-                plain = _plain(_turned(image, done), done)
-                return _fitted(plain, size, colour, done), tuple(done)
+            yield
     except UnidentifiedImageError as error:
         raise RecordError(f"{where}: no picture in any of {', '.join(FORMATS)}") from error
     except Exception as error:  # on damaged bytes Pillow's decoders raise a dozen kinds
         raise RecordError(f"{where}: cannot be decoded ({reason(error)})") from error
+
+
+def _opened(data: bytes, done: list[str]) -> Image.Image:
+    """The first frame, upright, in mode L or RGB."""
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        _bounded(image)
+        with _hushed(image.format):
+            image.load()
+        return _plain(_turned(image, done), done)
+
+
+def _bounded(image: Image.Image) -> Image.Image:
+    if image.width * image.height > MAX_PIXELS:
+        raise ValueError(f"{image.width}×{image.height} pixels are over the {MAX_PIXELS:,} allowed")
+    return image
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from torch import nn
 from torch.nn import functional
 
 from mien.errors import DataError, ModelFileError, OptionError
+from mien.theory.untouched import as_found
 from mien.types import Progress, silent
 
 PRECISIONS = ("fp32", "bf16")
@@ -60,7 +61,8 @@ def collect(
         raise OptionError(f"zooms {tuple(zooms)}: one or more, each above 0")
     N, parts = len(images), []
     autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
-    with _as_found(model, device), torch.no_grad(), autocast:
+    with as_found(model), _on(model, device), torch.no_grad(), autocast:
+        model.eval()
         for start in range(0, N, batch_size):
             batch = _tensor(images[start : start + batch_size]).to(device)
             scores = [_scores(model, view) for view in _views(batch, flip, zooms)]
@@ -129,33 +131,16 @@ def _scores(model: nn.Module, batch: torch.Tensor) -> torch.Tensor:
 
 
 @contextlib.contextmanager
-def _as_found(model: nn.Module, device: torch.device) -> Iterator[None]:
-    """Evaluation mode on ``device``; afterwards everything as before."""
-    modes = [(module, module.training) for module in model.modules()]
-    buffers = [
-        (module, name, buffer, buffer.clone())
-        for module in model.modules()
-        for name, buffer in module._buffers.items()
-        if buffer is not None
-    ]
+def _on(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """The model on ``device``; afterwards where it was."""
     home = _home(model, device)
-    with torch.random.fork_rng(_cuda_devices(device)):
-        try:
-            model.eval()
-            if home is not None:
-                model.to(device)
-            yield
-        finally:
-            if home is not None:
-                model.to(home)
-            for module, mode in modes:
-                module.training = mode
-            with torch.no_grad():
-                for module, name, buffer, content in buffers:
-                    # Some forwards write into a buffer, others put a new one in its place.
-                    module._buffers[name] = buffer
-                    if not torch.equal(buffer, content):
-                        buffer.copy_(content)
+    try:
+        if home is not None:
+            model.to(device)
+        yield
+    finally:
+        if home is not None:
+            model.to(home)
 
 
 def _home(model: nn.Module, device: torch.device) -> torch.device | None:
@@ -166,10 +151,3 @@ def _home(model: nn.Module, device: torch.device) -> torch.device | None:
     if len(homes) > 1:
         raise OptionError(f"the model is spread over {len(homes)} devices; gather it on one")
     return homes.pop()
-
-
-def _cuda_devices(device: torch.device) -> list[int]:
-    """The devices whose random state is to be kept besides the processor's."""
-    if device.type != "cuda":
-        return []
-    return [torch.cuda.current_device() if device.index is None else device.index]

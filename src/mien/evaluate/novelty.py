@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.errors import DataError, NetworkError
+from mien.theory.untouched import untouched
 from mien.types import Progress, silent
 
 GRID = 3
@@ -44,7 +45,7 @@ def find_taps(network: nn.Module, images: Tensor) -> tuple[Tap, ...]:
         NetworkError: no layer gives such an output.
     """
     seen: dict[tuple[int, ...], Tap] = {}
-    with _recording(network, None) as outputs, _evaluating(network), torch.no_grad():
+    with _recording(network, None) as outputs, untouched(network), torch.no_grad():
         logits = network(images)
     for tap, out in outputs.items():
         if out.ndim == 4 and out.shape[2] < images.shape[2]:
@@ -110,7 +111,7 @@ def features(
 ) -> Tensor:
     """The features of pictures uint8 N×C×H×W: float16 N×F on the processor."""
     device, parts = next(network.parameters()).device, []
-    with _recording(network, taps) as outputs, _evaluating(network), torch.no_grad():
+    with _recording(network, taps) as outputs, untouched(network), torch.no_grad():
         for start in range(0, len(images), batch_size):
             network(torch.from_numpy(np.array(images[start : start + batch_size])).to(device))
             found = _pooled([outputs[tap] for tap in taps])
@@ -240,17 +241,6 @@ def _recording(network: nn.Module, taps: Sequence[Tap] | None) -> Any:
     finally:
         for handle in handles:
             handle.remove()
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Any:
-    modes = [(module, module.training) for module in network.modules()]
-    try:
-        network.eval()
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 def _device(network: nn.Module) -> torch.device:

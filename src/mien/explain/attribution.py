@@ -24,7 +24,7 @@ from mien.explain.methods.occlusion import occlusion
 from mien.explain.methods.smoothgrad import smoothgrad
 from mien.explain.options import Options, background
 from mien.explain.ready import Answers, answering, check_separate, fast_layout, on_device, run
-from mien.explain.untouched import untouched
+from mien.theory.untouched import untouched
 from mien.types import Progress, silent
 
 

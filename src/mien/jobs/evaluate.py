@@ -74,7 +74,7 @@ def evaluate(
     home = run_folder(Path(model_path))
     options = replace(options, data=data_options(model, options.data, home, source))
     images = read_source(source, options.data, progress=progress)
-    return evaluate_images(model_path, images, options, out=out, progress=progress)
+    return evaluate_images(model_path, images, options, model=model, out=out, progress=progress)
 
 
 def evaluate_images(
@@ -82,11 +82,12 @@ def evaluate_images(
     images: ImageSet,
     options: EvaluateOptions,
     *,
+    model: Model | None = None,
     out: Path | str | None = None,
     progress: Progress = silent,
 ) -> EvaluateResult:
-    """The same for pictures that are in memory already."""
-    model = load_model(model_path)
+    """The same for pictures that are in memory already, and the model too where it is given."""
+    model = model or load_model(model_path)
     home, split = run_folder(Path(model_path)), split_name(options.split)
     known = read_training_hashes(home) if home else None
     images, about = as_trained(images, model)

@@ -2,7 +2,6 @@
 
 import io
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,11 +19,11 @@ from mien.jobs.evaluate import split_name
 from mien.jobs.filter_findings import Measured, findings, summary
 from mien.jobs.filter_source import FilterOptions, asked_filters, pictures_for, results_folder
 from mien.jobs.filter_work import CHUNK, Work
-from mien.jobs.foreign import open_network
 from mien.jobs.partial import Partial
+from mien.jobs.subject import open_subject
 from mien.runs import read_json, write_atomic, write_json
 from mien.train.hardware import choose_hardware
-from mien.types import Finding, Interval, Progress, Value, silent
+from mien.types import Finding, Progress, silent
 
 __all__ = ["FilterOptions", "FilterReport", "filters", "read_filters"]
 
@@ -69,9 +68,11 @@ def filters(
         MienError: the model, the data or an option cannot be used.
     """
     how = options or FilterOptions()
-    opened = open_network(model, how.input_shape)
-    pictures, names, checksum, notes = pictures_for(model, source, opened, how, progress)
-    folder = results_folder(model, opened, out) / "explain"
+    subject = open_subject(model, how.input_shape)
+    opened, checksum = subject.opened, subject.checksum
+    pictures, notes = pictures_for(subject, source, how, progress)
+    names = subject.model.classes if subject.model else pictures.classes
+    folder = results_folder(subject, out) / "explain"
     device = choose_hardware(accelerator=how.accelerator, precision="fp32").accelerator
     network = opened.network.to(device)
     # The same numbers in an order that processors convolve a third faster.
@@ -117,7 +118,7 @@ def read_filters(folder: Path | str) -> FilterReport:
     try:
         with np.load(place / "filters.npz", allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        told = tuple(_finding(one) for one in data["findings"])
+        told = tuple(Finding.from_json(one) for one in data["findings"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"{place}: the results of 'mien filters' cannot be read ({error})"
@@ -126,15 +127,6 @@ def read_filters(folder: Path | str) -> FilterReport:
         data=data, arrays=arrays, findings=told, patches=np.zeros((0, 0, 0, 0, 0), np.uint8),
         inside=np.zeros((0, 0, 0, 0), np.bool_), drawn_faces=False, folder=place,
     )  # fmt: skip
-
-
-def _finding(one: dict[str, Any]) -> Finding:
-    values: dict[str, Value] = {
-        name: Interval(math.nan if v["value"] is None else v["value"], v["low"], v["high"])
-        if isinstance(v, dict) else v
-        for name, v in one["values"].items()
-    }  # fmt: skip
-    return Finding(kind=one["kind"], classes=one["classes"], values=values)
 
 
 def _notes(work: Work, found: Measured) -> list[str]:

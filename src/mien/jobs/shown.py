@@ -14,11 +14,11 @@ from mien.data.synthetic import generate
 from mien.errors import DataError, NetworkError, OptionError, RunError
 from mien.explain.attribution import as_float
 from mien.explain.regions.template import Masks, from_masks, template
-from mien.explain.untouched import untouched
 from mien.jobs.evaluate import choose_split, split_name
 from mien.jobs.prepare import DataOptions
 from mien.jobs.subject import Subject, open_subject, read_for
 from mien.theory.formulas import by
+from mien.theory.untouched import untouched
 from mien.types import Progress, silent
 
 

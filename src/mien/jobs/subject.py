@@ -13,12 +13,12 @@ from mien.explain import DEFAULT_METHOD
 from mien.explain.attribution import METHODS
 from mien.explain.options import Options
 from mien.explain.ready import run
-from mien.explain.untouched import untouched
 from mien.jobs.evaluate import as_trained, data_options, labels_for, run_folder
 from mien.jobs.foreign import Opened, open_network
 from mien.jobs.prepare import DataOptions, read_source
 from mien.labels import CLASSES, class_of
 from mien.models.checkpoint import Model, load_model
+from mien.theory.untouched import untouched
 from mien.types import ImageSet, Progress, silent
 
 

@@ -28,7 +28,6 @@ from mien.explain.trust.measure import (
 )
 from mien.explain.trust.randomise import layers
 from mien.explain.trust.verdict import judge, judge_baseline
-from mien.explain.untouched import untouched
 from mien.jobs import kept
 from mien.jobs.evaluate import choose_split, make_folder, split_name
 from mien.jobs.foreign import Opened
@@ -39,6 +38,7 @@ from mien.jobs.subject import Subject as Tested
 from mien.jobs.subject import open_subject, read_for
 from mien.jobs.trust_report import TrustReport
 from mien.runs import write_json
+from mien.theory.untouched import untouched
 from mien.types import ImageSet, Progress, silent
 
 

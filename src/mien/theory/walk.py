@@ -7,7 +7,7 @@ branches is the largest over all paths. The network is left as it was found.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from mien.theory.formulas import UNKNOWN, Predicted, by, is_known, predict
 from mien.theory.functional import functional_layer
 from mien.theory.shapes import Field
 from mien.theory.trace import Flow, Tracer, merged, tensors_in
+from mien.theory.untouched import as_found
 
 Shape = tuple[int, ...]
 
@@ -95,7 +96,7 @@ def walk(
         NetworkError: a layer cannot take what it gets, or the network fails on this input.
     """
     walker = _Walker(network, visit)
-    with untouched(network), torch.no_grad():
+    with as_found(network), torch.no_grad():
         network.train(training)
         output = walker.run(batch)
     return Walk(
@@ -106,23 +107,6 @@ def walk(
         buffers=sum(b.numel() for b in network.buffers()),
         ends=walker.ends,
     )
-
-
-@contextlib.contextmanager
-def untouched(network: nn.Module) -> Iterator[None]:
-    """Put modes, buffers and the random state back at the end, however it comes."""
-    modes = {module: module.training for module in network.modules()}
-    buffers = {name: value.clone() for name, value in network.named_buffers()}
-    with torch.random.fork_rng(devices=[]):
-        try:
-            yield
-        finally:
-            for module, mode in modes.items():
-                module.training = mode
-            with torch.no_grad():
-                for name, value in network.named_buffers():
-                    if name in buffers:
-                        value.copy_(buffers[name])
 
 
 @dataclass

@@ -18,6 +18,7 @@ from mien.words import (
     fit,
     model_card,
     pairs,
+    predict,
     regions,
     report,
     trust,
@@ -29,7 +30,7 @@ __all__ = ["CATALOGUES", "LANGUAGES", "catalogue", "number", "p_value", "percent
 
 LANGUAGES = ("en", "zh-Hant")
 _SUBJECTS = (evaluation, calibration, fit, figures, report, card, model_card, trust, pairs,
-             regions, filters)  # fmt: skip
+             regions, filters, predict)  # fmt: skip
 
 CATALOGUES: dict[str, Catalogue] = {
     "en": {kind: text for subject in _SUBJECTS for kind, text in subject.ENGLISH.items()},

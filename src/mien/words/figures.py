@@ -48,6 +48,11 @@ ENGLISH = {
     "figure-at-most": "at most {error}",
     "figure-risk": "Fewer answers, fewer errors",
     "figure-risk-about": "Surest {share} of {n} images: accuracy {accuracy}; on all {full}",
+    "figure-tuning": "What mattered",
+    "figure-tuning-about": (
+        "{n} trials, {k} to their end; hollow: given up early; diamond: the best"
+    ),
+    "figure-tuning-share": "{share} of the variance",
 }
 
 CHINESE = {
@@ -96,4 +101,7 @@ CHINESE = {
     "figure-at-most": "至多 {error}",
     "figure-risk": "少答一些，少錯一些",
     "figure-risk-about": "{n} 張影像中最有把握的 {share}：準確率 {accuracy}；全部 {full}",
+    "figure-tuning": "哪些設定有影響",
+    "figure-tuning-about": "{n} 次試驗，{k} 次完成；空心：提早放棄；菱形：最佳",
+    "figure-tuning-share": "占變異的 {share}",
 }

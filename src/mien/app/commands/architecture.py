@@ -30,10 +30,8 @@ def add_to(app: typer.Typer) -> None:
 
 
 def run(
-    model: Annotated[str, typer.Argument(metavar="MODEL", show_default=False)],
-    input_shape: Annotated[
-        str, typer.Option("--input-shape", metavar="C,H,W", help="Needed for FILE.py:FACTORY.")
-    ] = "",
+    model: opt.Model,
+    input_shape: opt.InputShape = "",
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Folder for architecture.svg, .png and .json."),

@@ -41,11 +41,9 @@ def run(
     data: Annotated[
         str | None, typer.Option("--data", metavar="DATA", help="Pictures for the batch.")
     ] = None,
-    input_shape: Annotated[
-        str, typer.Option("--input-shape", metavar="C,H,W", help="Needed for FILE.py:FACTORY.")
-    ] = "",
+    input_shape: opt.InputShape = "",
     batch: Annotated[int, typer.Option("--batch", min=2, max=256, help="Pictures.")] = 8,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed.")] = 0,
+    seed: opt.Seed = 0,
     student: Annotated[
         Path | None, typer.Option("--student", metavar="FILE.py", help="A learner's formulas.")
     ] = None,
@@ -58,7 +56,7 @@ def run(
     derivations: Annotated[
         Path | None, typer.Option("--derivations", metavar="OUT.html", help="Write the maths.")
     ] = None,
-    language: Annotated[str, typer.Option("--lang", help="en or zh-Hant.")] = "en",
+    language: opt.Language = "en",
     format: opt.Format = "",
     map: opt.Map = None,
     classes: opt.Classes = "seven",

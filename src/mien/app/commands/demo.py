@@ -29,7 +29,7 @@ def run(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The run folder.", show_default="runs/demo-1")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 0,
+    seed: opt.Seed = 0,
     report: Annotated[
         bool,
         typer.Option("--report/--no-report", help="Analyse for at most 3 minutes, and report."),

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mien.app import options as opt
 from mien.errors import OptionError
 
 _HELP = """Draw faces: a contact sheet to look at, or a data set to train on.
@@ -38,7 +39,7 @@ def run(
             show_default="84, or 7,000 in a .zip",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed.")] = 0,
+    seed: opt.Seed = 0,
     region: Annotated[
         str,
         typer.Option("--region", help="Let brows, eyes, nose or mouth alone carry the label."),

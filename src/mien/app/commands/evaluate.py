@@ -41,10 +41,8 @@ def run(
             metavar="MODEL... [DATA]", help="DATA as for 'mien train'.", show_default=False
         ),
     ],
-    split: Annotated[
-        str, typer.Option("--split", help="train, validation, test or all.")
-    ] = "validation",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
+    split: opt.Split = "validation",
+    out: opt.Out = None,
     flip: opt.Flip = True,
     zooms: Annotated[
         bool, typer.Option("--zooms", help="Average over three zooms too: three times the work.")

@@ -42,13 +42,13 @@ def add_to(app: typer.Typer) -> None:
 
 def run(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(metavar="MODEL", show_default=False)],
+    model: opt.Model,
     what: Annotated[
         list[str],
         typer.Argument(metavar="IMAGE…|DATA", help="Pictures, or one data set.",
                        show_default=False),
     ],
-    method: Annotated[str, typer.Option("--method", help="See above.")] = DEFAULT_METHOD,
+    method: opt.Method = DEFAULT_METHOD,
     target: Annotated[
         str, typer.Option("--target", metavar="CLASS", help="Instead of the predicted class.")
     ] = "",
@@ -68,21 +68,17 @@ def run(
         int, typer.Option("--baseline", min=-1, max=255,
                           help="Grey to start from or cover with; -1: each picture's mean.")
     ] = -1,
-    split: Annotated[
-        str, typer.Option("--split", help="train, validation, test or all.")
-    ] = "validation",
-    limit: Annotated[int, typer.Option("--limit", min=0, help="Pictures of DATA; 0: all.")] = 0,
+    split: opt.Split = "validation",
+    limit: opt.Limit = 0,
     gallery: Annotated[
         bool, typer.Option("--per-class/--no-per-class", help="Draw the gallery.")
     ] = True,
     include: Annotated[
         bool, typer.Option("--include-images", help="Show single faces in the gallery.")
     ] = False,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of noise and of --limit.")] = 0,
-    input_shape: Annotated[
-        str, typer.Option("--input-shape", metavar="C,H,W", help="Needed for FILE.py:FACTORY.")
-    ] = "",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
+    seed: opt.Seed = 0,
+    input_shape: opt.InputShape = "",
+    out: opt.Out = None,
     format: opt.Format = "",
     map: opt.Map = None,
     classes: opt.Classes = "seven",

@@ -1,6 +1,5 @@
 """``mien filters``."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -34,14 +33,12 @@ def add_to(app: typer.Typer) -> None:
 
 
 def run(
-    model: Annotated[str, typer.Argument(metavar="MODEL", show_default=False)],
+    model: opt.Model,
     data: opt.Data,
     layer: Annotated[
         str, typer.Option("--layer", metavar="NAME", help="Default: the last convolution.")
     ] = "",
-    split: Annotated[
-        str, typer.Option("--split", help="train, validation, test or all.")
-    ] = "validation",
+    split: opt.Split = "validation",
     filters: Annotated[
         str, typer.Option("--filters", help="So many of the most influential, all, or 1,5,9.")
     ] = "48",
@@ -52,23 +49,19 @@ def run(
     steps: Annotated[
         int, typer.Option("--steps", min=1, max=100_000, help="Steps of each pattern.")
     ] = 48,
-    limit: Annotated[
-        int, typer.Option("--limit", min=0, help="Pictures to look at; 0 for the whole split.")
-    ] = 0,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
+    limit: opt.Limit = 0,
+    out: opt.Out = None,
     include_images: Annotated[
         bool, typer.Option("--include-images", help="Show real patches in the figure.")
     ] = False,
-    language: Annotated[str, typer.Option("--lang", help="en or zh-Hant.")] = "en",
-    input_shape: Annotated[
-        str, typer.Option("--input-shape", metavar="C,H,W", help="Needed for FILE.py:FACTORY.")
-    ] = "",
+    language: opt.Language = "en",
+    input_shape: opt.InputShape = "",
     format: opt.Format = "",
     map: opt.Map = None,
     classes: opt.Classes = "seven",
     skip_bad: opt.SkipBad = False,
     device: opt.Device = "cpu",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed.")] = 0,
+    seed: opt.Seed = 0,
     json_out: opt.Json = False,
 ) -> None:
     """Measure, write, draw, show."""

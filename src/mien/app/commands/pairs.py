@@ -27,20 +27,16 @@ def add_to(app: typer.Typer) -> None:
 
 
 def run(
-    model: Annotated[str, typer.Argument(metavar="MODEL", show_default=False)],
+    model: opt.Model,
     data: opt.Data,
     pair: Annotated[
         str, typer.Option("--pair", metavar="TRUTH,PREDICTED", help="The worst one by default.")
     ] = "",
-    method: Annotated[
-        str, typer.Option("--method", help="As for 'mien explain'.")
-    ] = DEFAULT_METHOD,
-    split: Annotated[
-        str, typer.Option("--split", help="train, validation, test or all.")
-    ] = "validation",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed.")] = 0,
+    method: opt.Method = DEFAULT_METHOD,
+    split: opt.Split = "validation",
+    seed: opt.Seed = 0,
     input_shape: opt.InputShape = "",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
+    out: opt.Out = None,
     format: opt.Format = "",
     map: opt.Map = None,
     classes: opt.Classes = "seven",

@@ -1,6 +1,5 @@
 """``mien regions``."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,24 +28,20 @@ def add_to(app: typer.Typer) -> None:
 
 
 def run(
-    model: Annotated[str, typer.Argument(metavar="MODEL", show_default=False)],
+    model: opt.Model,
     data: opt.Data,
-    method: Annotated[
-        str, typer.Option("--method", help="As for 'mien explain'.")
-    ] = DEFAULT_METHOD,
+    method: opt.Method = DEFAULT_METHOD,
     explained: Annotated[
         str, typer.Option("--of", help="What maps are about: the predicted class, or the label.")
     ] = "predicted",
     hiding: Annotated[
         bool, typer.Option("--hiding/--no-hiding", help="Hide each region as well.")
     ] = True,
-    split: Annotated[
-        str, typer.Option("--split", help="train, validation, test or all.")
-    ] = "validation",
-    limit: Annotated[int, typer.Option("--limit", min=0, help="Pictures of DATA; 0: all.")] = 0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed.")] = 0,
+    split: opt.Split = "validation",
+    limit: opt.Limit = 0,
+    seed: opt.Seed = 0,
     input_shape: opt.InputShape = "",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
+    out: opt.Out = None,
     format: opt.Format = "",
     map: opt.Map = None,
     classes: opt.Classes = "seven",

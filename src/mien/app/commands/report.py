@@ -30,7 +30,7 @@ def add_to(app: typer.Typer) -> None:
 
 def run(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN…", show_default=False)],
-    language: Annotated[str, typer.Option("--lang", help="en or zh-Hant.")] = "en",
+    language: opt.Language = "en",
     data: Annotated[
         str, typer.Option("--data", metavar="DATA", help="The run's pictures, if they have moved.")
     ] = "",

@@ -1,6 +1,5 @@
 """``mien trust``."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,31 +31,27 @@ def add_to(app: typer.Typer) -> None:
 
 
 def run(
-    model: Annotated[str, typer.Argument(metavar="MODEL", show_default=False)],
+    model: opt.Model,
     data: opt.Data,
     methods: Annotated[
         str, typer.Option("--methods", help="Names with commas between; all if none.")
     ] = "",
     images: Annotated[int, typer.Option("--images", min=8, help="How many are explained.")] = 500,
-    split: Annotated[
-        str, typer.Option("--split", help="train, validation, test or all.")
-    ] = "validation",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed.")] = 0,
+    split: opt.Split = "validation",
+    seed: opt.Seed = 0,
     quick: Annotated[
         bool, typer.Option("--quick", help="Leave out the tests that train networks.")
     ] = False,
     other: Annotated[
         str, typer.Option("--other", metavar="MODEL", help="Trained alike, for a reference.")
     ] = "",
-    input_shape: Annotated[
-        str, typer.Option("--input-shape", metavar="C,H,W", help="Needed for FILE.py:FACTORY.")
-    ] = "",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
+    input_shape: opt.InputShape = "",
+    out: opt.Out = None,
     format: opt.Format = "",
     map: opt.Map = None,
     classes: opt.Classes = "seven",
     skip_bad: opt.SkipBad = False,
-    language: Annotated[str, typer.Option("--lang", help="en or zh-Hant.")] = "en",
+    language: opt.Language = "en",
     json_out: opt.Json = False,
 ) -> None:
     """Test, write figures, show."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mien.explain.filters.layer import AsInput, FilterLayer, as_batch, replaced
-from mien.explain.untouched import untouched
+from mien.theory.untouched import untouched
 from mien.types import Interval, Progress, silent
 
 FIRING = 0.1  # the share of images that count as those in which a filter fires

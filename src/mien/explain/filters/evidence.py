@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mien.explain.filters.layer import AsInput, FilterLayer, Window, as_batch, listen
-from mien.explain.untouched import untouched
+from mien.theory.untouched import untouched
 from mien.types import Progress, silent
 
 SAMPLE = 4096  # images whose peaks are kept, for quantiles

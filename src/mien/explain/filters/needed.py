@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mien.explain.filters.layer import AsInput, FilterLayer, Window, activations, as_batch
-from mien.explain.untouched import untouched
+from mien.theory.untouched import untouched
 from mien.types import Progress, silent
 
 ENOUGH = 0.9

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mien.errors import OptionError
 from mien.explain.filters.evidence import Evidence
 from mien.explain.filters.layer import AsInput, FilterLayer, Window, activations
-from mien.explain.untouched import untouched
+from mien.theory.untouched import untouched
 from mien.types import Progress, silent
 
 _MOMENTUM = 0.8

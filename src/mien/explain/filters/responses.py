@@ -8,7 +8,7 @@ from torch import nn
 from mien.explain.filters.evidence import Evidence
 from mien.explain.filters.layer import AsInput, FilterLayer, activations
 from mien.explain.filters.shapes import bank
-from mien.explain.untouched import untouched
+from mien.theory.untouched import untouched
 from mien.types import Progress, silent
 
 _SHIFT = 4

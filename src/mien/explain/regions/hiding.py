@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mien.explain.regions.template import Masks
-from mien.explain.untouched import untouched
+from mien.theory.untouched import untouched
 from mien.types import Progress, silent
 
 BLUR = 0.1  # of the picture's side

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from mien.errors import OptionError
 from mien.explain.attribution import as_float
 from mien.explain.ready import fast_layout, run
-from mien.explain.untouched import untouched
+from mien.theory.untouched import untouched
 from mien.types import Progress, silent
 
 FILLS = ("blur", "mean")

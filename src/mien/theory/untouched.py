@@ -18,22 +18,17 @@ Undo = Callable[[], None]
 
 
 @contextlib.contextmanager
-def untouched(network: nn.Module) -> Iterator[nn.Module]:
-    """The network in evaluation mode with frozen weights; afterwards all is as before.
+def as_found(network: nn.Module) -> Iterator[nn.Module]:
+    """Whatever is done to the network inside, afterwards all is as before.
 
     Restored, after an exception too: training flags, ``requires_grad``, ``.grad`` (the very
     tensors, and their content), weights and buffers (the very tensors, and their content), hooks,
-    and the random states of Python, NumPy and torch (processor and CUDA). Inside, gradients are
-    taken of inputs alone, which saves the third of a backward pass that weights would cost.
+    and the random states of Python, NumPy and torch (processor and CUDA).
     """
     undo = [*_modules(network), *_parameters(network), *_buffers(network)]
     python, numpy = random.getstate(), np.random.get_state()
-    devices = list(range(torch.cuda.device_count()))
-    # A caller's inference mode would make inputs that no gradient can be taken of.
-    with torch.inference_mode(False), torch.random.fork_rng(devices), torch.enable_grad():
+    with torch.random.fork_rng(list(range(torch.cuda.device_count()))):
         try:
-            network.eval()
-            network.requires_grad_(False)
             yield network
         finally:
             random.setstate(python)
@@ -41,6 +36,20 @@ def untouched(network: nn.Module) -> Iterator[nn.Module]:
             with torch.no_grad():
                 for step in undo:
                     step()
+
+
+@contextlib.contextmanager
+def untouched(network: nn.Module) -> Iterator[nn.Module]:
+    """The network in evaluation mode with frozen weights; afterwards all is ``as_found``.
+
+    Inside, gradients are taken of inputs alone, which saves the third of a backward pass that
+    weights would cost.
+    """
+    # A caller's inference mode would make inputs that no gradient can be taken of.
+    with torch.inference_mode(False), as_found(network), torch.enable_grad():
+        network.eval()
+        network.requires_grad_(False)
+        yield network
 
 
 def _modules(network: nn.Module) -> list[Undo]:

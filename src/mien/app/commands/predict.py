@@ -1,0 +1,315 @@
+"""``mien predict``."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mien.app import options as opt
+from mien.errors import OptionError
+
+if TYPE_CHECKING:
+    from mien.jobs.predict import Draw, Predicted, PredictOptions
+    from mien.predict.pipeline import Predictor
+
+_HELP = """Find the faces in pictures, folders and clips, and say which expression each shows.
+
+PATH is a picture, a clip, a folder (with all below it) or a pattern in quotes. A folder is read
+through whatever is in it: files that cannot be used are listed, and it exits 1. With --out, --csv,
+--parquet or --annotate results are kept as they come (scored.jsonl beside them): after Ctrl-C or a
+kill the same command goes on, and files that did not change are not scored again.
+
+'unsure' means that the model's answers, as sure as this one, would be wrong more often than
+--unsure-error. In a clip a face keeps its id, and its answer is a running mean (--smooth).
+
+\b
+Examples:
+  mien predict photo.jpg
+  mien predict holiday/ --csv faces.csv --annotate marked/
+  mien predict "2024/**/*.jpg" --model runs/cnn4-1 --parquet faces.parquet
+  mien predict talk.mp4 --out talk/ --annotate talk/
+  mien predict crops/ --detector none --json
+  mien predict --camera 0
+"""
+_SHOWN = 200
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the verb."""
+    app.command("predict", help=_HELP)(run)
+
+
+def run(
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="PATH…", show_default=False)
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="See 'mien models'; a file, or a run.")
+    ] = "default",
+    detector: Annotated[
+        str, typer.Option("--detector", help="haar, yunet, or none: a picture is one face.")
+    ] = "haar",
+    detector_model: Annotated[
+        Path | None, typer.Option("--detector-model", help="YuNet's .onnx.")
+    ] = None,
+    backend: Annotated[str, typer.Option("--backend", help="auto, onnx or torch.")] = "auto",
+    unsure_error: Annotated[
+        float, typer.Option("--unsure-error", metavar="RATE", help="Wrong answers put up with.")
+    ] = 0.2,
+    keep_others: Annotated[
+        bool, typer.Option("--keep-others", help="Give out what is called 'not a face' as well.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for faces.csv and timelines of clips."),
+    ] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="File to write, a row a face.")] = None,
+    parquet: Annotated[Path | None, typer.Option("--parquet", help="The same as parquet.")] = None,
+    annotate: Annotated[
+        Path | None, typer.Option("--annotate", help="Folder for marked copies.")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="In marked pictures, what each answer rests on.")
+    ] = False,
+    every: Annotated[
+        float, typer.Option("--every", min=0, help="Clips: seconds between searches.")
+    ] = 0.4,
+    classify: Annotated[
+        int, typer.Option("--classify", min=1, help="Clips: classify on every N-th frame.")
+    ] = 1,
+    smooth: Annotated[
+        float, typer.Option("--smooth", min=0, help="Clips: seconds of the running mean.")
+    ] = 0.5,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Clips: search as in pictures; slower.")
+    ] = False,
+    clips: Annotated[
+        str, typer.Option("--clips", help="Marked clips: mp4, or webm for browsers (slower).")
+    ] = "mp4",
+    camera: Annotated[
+        int | None, typer.Option("--camera", min=0, help="Read a camera until Ctrl-C.")
+    ] = None,
+    language: opt.Language = "en",
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="Threads that search; 0: as many as cores.")
+    ] = 0,
+    threads: opt.Threads = 0,
+    json_out: opt.Json = False,
+) -> None:  # fmt: skip
+    """Read, write, show."""
+    from mien.app import console
+    from mien.predict.video import VideoOptions
+    from mien.words import catalogue
+
+    catalogue(language)
+    if (camera is None) == (not paths):
+        raise OptionError("name pictures, clips or folders, or a camera with --camera 0")
+    if clips not in ("mp4", "webm"):
+        raise OptionError(f"--clips {clips}: mp4 or webm")
+    if explain and annotate is None:
+        raise OptionError("--explain: marked pictures show it; name their folder with --annotate")
+    with console.needs_extra("predict"):
+        from mien.predict.pipeline import load
+
+        predictor = load(model, detector=detector, detector_model=detector_model, backend=backend,
+                         threads=threads or None, unsure_error=unsure_error,
+                         keep_others=keep_others)  # fmt: skip
+    video = VideoOptions(every=every, classify=classify, smooth=smooth, thorough=thorough,
+                         keep=keep_others)  # fmt: skip
+    if camera is not None:
+        from mien.app.live import show_camera
+
+        show_camera(camera, predictor, video, language, json_out=json_out)
+        return
+    from mien.jobs.predict import PredictOptions
+
+    options = PredictOptions(out=out, csv=csv, parquet=parquet, annotate=annotate,
+                             clips=f".{clips}", workers=workers, video=video)  # fmt: skip
+    _files(paths or [], model, predictor, options, explain, language, json_out)
+
+
+def _files(
+    paths: list[str], model: str, predictor: "Predictor", options: "PredictOptions",
+    explain: bool, language: str, json_out: bool,
+) -> None:  # fmt: skip
+    from mien.app import console
+    from mien.jobs.predict import predict
+
+    draw = _draw(model, predictor, explain, language) if options.annotate else None
+    timeline = _timeline(options, language)
+    show = _Json() if json_out else _Table(language)
+    try:
+        with console.progress_bars() as progress:
+            done = predict(paths, predictor, options, draw=draw, tell=show.tell,
+                           on_clip=timeline, progress=progress)  # fmt: skip
+    except KeyboardInterrupt:
+        if options.record:
+            console.say(f"what is done is kept in {options.record}; the same command goes on")
+        raise
+    show.end()
+    _report(done, options, json_out)
+    if done.skipped:
+        raise typer.Exit(1)
+
+
+def _draw(model: str, predictor: "Predictor", explain: bool, language: str) -> "Draw":
+    from mien.app import console
+    from mien.app.annotate import annotate, language_here
+
+    if language_here(language) != language:
+        console.say("no font with Chinese letters is installed; marked copies are in English")
+    if not explain:
+        return lambda picture, faces, seconds: annotate(
+            picture, faces, seconds=seconds, language=language
+        )
+    with console.needs_extra("predict --explain"):
+        from mien.jobs.explain_faces import FaceExplainer
+
+        explainer = FaceExplainer(model, predictor)
+
+    def drawn(picture: Any, faces: Any, seconds: float | None) -> Any:
+        if seconds is not None or not faces:  # a map a face and frame would take hours
+            return annotate(picture, faces, seconds=seconds, language=language)
+        crops, maps = explainer.maps(picture, faces)
+        return annotate(picture, faces, maps=maps, crops=crops, language=language)
+
+    return drawn
+
+
+def _timeline(options: "PredictOptions", language: str) -> Callable[..., None] | None:
+    """Draws the timeline of a clip where a folder is named and matplotlib is there."""
+    folder = options.out or options.annotate
+    if folder is None:
+        return None
+    from mien.app import console
+
+    def draw(item: Any, entry: Mapping[str, Any], frames: list[dict[str, Any]]) -> None:
+        if not frames:
+            return
+        try:
+            from mien.app.figures.timeline import draw_timeline
+        except ModuleNotFoundError:
+            console.say("no timeline is drawn: it needs the extra 'train', for matplotlib")
+            return
+        stem = folder / f"{item.name}.timeline"
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        clip = entry["clip"]
+        draw_timeline(frames, stem, seconds=clip["seconds"], count=clip["frames"],
+                      name=Path(item.path).name, language=language)  # fmt: skip
+
+    return draw
+
+
+class _Json:
+    """An array on stdout, an object a file; written as they come."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def tell(self, entry: Mapping[str, Any]) -> None:
+        """One file."""
+        import json
+        import sys
+
+        hidden = {"key", "frames_from"}
+        plain = {name: value for name, value in entry.items() if name not in hidden}
+        sys.stdout.write("[\n" if not self._count else ",\n")
+        sys.stdout.write(json.dumps(plain, ensure_ascii=False))
+        self._count += 1
+
+    def end(self) -> None:
+        """Close the array."""
+        import sys
+
+        sys.stdout.write("\n]\n" if self._count else "[]\n")
+
+
+class _Table:
+    """A row a face, for people; the first of many."""
+
+    def __init__(self, language: str) -> None:
+        from mien.app import console
+
+        self._language, self._rows, self._more = language, 0, 0
+        self._table = console.PlainTable(
+            "", "file", "face", "answer", "confidence", "second", "seen"
+        )
+
+    def tell(self, entry: Mapping[str, Any]) -> None:
+        """One file."""
+        if "problem" in entry:
+            return
+        name, faces = entry["file"], entry["clip"]["faces"] if "clip" in entry else entry["faces"]
+        if not faces:
+            self._row(name, "", "no face", "", "", "")
+        for number, face in enumerate(faces, 1):
+            if "clip" in entry:
+                self._clip_face(name if number == 1 else "", face)
+            else:
+                self._face(name if number == 1 else "", number, face)
+
+    def _face(self, name: str, number: int, face: Mapping[str, Any]) -> None:
+        second = _second(face["probabilities"], self._language)
+        where = f"{face['box']['width']:.0f} px" if face["box"] else ""
+        answer = face["answer"]
+        if face["unsure"] and not face["not_a_face"]:
+            answer = f"unsure ({self._name(face['label'])})"
+        self._row(name, str(number), self._name(answer), f"{100 * face['confidence']:.0f} %",
+                  second, where)  # fmt: skip
+
+    def _clip_face(self, name: str, face: Mapping[str, Any]) -> None:
+        ranked = list(face["answers"].items())
+        answer, share = ranked[0]
+        second = f"{self._name(ranked[1][0])} {100 * ranked[1][1]:.0f} %" if ranked[1:] else ""
+        self._row(name, f"id {face['id']}", self._name(answer), f"{100 * share:.0f} % of frames",
+                  second, f"{face['first']:.1f}–{face['last']:.1f} s")  # fmt: skip
+
+    def _name(self, name: str) -> str:
+        from mien.labels import display_name
+
+        return display_name(name, self._language)
+
+    def _row(self, *cells: str) -> None:
+        if self._rows < _SHOWN:
+            self._table.row(*cells)
+            self._rows += 1
+        else:
+            self._more += 1
+
+    def end(self) -> None:
+        """Show the table."""
+        from mien.app import console
+
+        if self._rows:
+            console.show(self._table)
+        if self._more:
+            console.show(f"… and {self._more:,} more; --csv FILE has all of them")
+
+
+def _second(probabilities: Mapping[str, float], language: str) -> str:
+    from mien.labels import display_name
+    from mien.predict.table import second_of
+
+    name, value = second_of(probabilities)
+    return "" if name is None else f"{display_name(name, language)} {100 * (value or 0):.0f} %"
+
+
+def _report(done: "Predicted", options: "PredictOptions", json_out: bool) -> None:
+    from mien.app import console
+
+    for note in done.notes:
+        console.say(note)
+    for problem in done.problems[:_SHOWN]:
+        console.say(f"left out: {problem}")
+    if done.skipped > _SHOWN:
+        console.say(f"… and {done.skipped - _SHOWN:,} more were left out")
+    if json_out:
+        return
+    if done.files > 1 or done.kept:
+        before = f", {done.kept:,} of them before" if done.kept else ""
+        read = done.files - done.skipped
+        console.show(f"\n{read:,} files read{before}; {done.faces:,} faces in pictures")
+    written = [str(path) for path in (*done.written, options.annotate) if path]
+    if written:
+        console.show(f"written: {', '.join(written)}")

@@ -1,0 +1,415 @@
+"""The verb ``predict``: faces and their expressions in pictures, folders and clips.
+
+Needs no torch. Results go into a record (``predict.record``) as they come; tables are written from
+it at the end, so neither a kill nor a million files changes what is in memory or what is lost.
+"""
+
+import hashlib
+import json
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien import __version__
+from mien.errors import DataError, MienError, OptionError, RunError
+from mien.predict.batch import Item, Read, find, read_pictures
+from mien.predict.clips import Clip, ClipWriter, open_clip
+from mien.predict.pictures import read_picture
+from mien.predict.pipeline import Predictor
+from mien.predict.record import NAME, Record, key_of
+from mien.predict.table import WRITERS, rows
+from mien.predict.video import Frame, VideoOptions, watch
+from mien.runs import write_atomic
+from mien.types import Face, Progress, silent
+
+# (picture uint8 H×W×3 RGB, its faces, seconds in a clip) to the picture to show, of the same size.
+Draw = Callable[[NDArray[np.uint8], Sequence[Face], float | None], NDArray[np.uint8]]
+# Told of each file that is done: its entry, as it stands in the record.
+Tell = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions:
+    """Where results go, and how clips are read.
+
+    out: a folder for the record, ``faces.csv`` and what is drawn of clips. csv, parquet: files.
+    annotate: a folder for annotated copies. clips: the ending of annotated clips. The record is
+    in the first of these that is given, beside its file; without any nothing is kept.
+    workers: threads that decode and search; 0 for as many as there are cores.
+    """
+
+    out: Path | None = None
+    csv: Path | None = None
+    parquet: Path | None = None
+    annotate: Path | None = None
+    clips: str = ".mp4"
+    workers: int = 0
+    video: VideoOptions = field(default_factory=VideoOptions)
+
+    @property
+    def record(self) -> Path | None:
+        """Where the record lies."""
+        if self.out:
+            return self.out / NAME
+        for file in (self.csv, self.parquet):
+            if file:
+                return file.with_name(f"{file.name}.{NAME}")
+        return self.annotate / NAME if self.annotate else None
+
+
+@dataclass(kw_only=True)
+class Predicted:
+    """What was done. files: asked for. scored: now; kept: before. faces, answers: in pictures.
+
+    problems: files left out, the first thousand; skipped: how many. notes: for a person.
+    written: files with results.
+    """
+
+    files: int = 0
+    scored: int = 0
+    kept: int = 0
+    faces: int = 0
+    clips: int = 0
+    skipped: int = 0
+    answers: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    written: list[Path] = field(default_factory=list)
+
+    def count(self, entry: Mapping[str, Any]) -> None:
+        """Take one file's entry in."""
+        if "problem" in entry:
+            self.skipped += 1
+            if len(self.problems) < 1000:
+                self.problems.append(f"{entry['file']}: {entry['problem']}")
+        elif "clip" in entry:
+            self.clips += 1
+        else:
+            self.faces += len(entry["faces"])
+            self.answers.update(face["answer"] for face in entry["faces"])
+
+
+def predict(
+    named: Sequence[str | Path],
+    predictor: Predictor,
+    options: PredictOptions | None = None,
+    *,
+    draw: Draw | None = None,
+    tell: Tell | None = None,
+    on_clip: Callable[[Item, Mapping[str, Any], list[dict[str, Any]]], None] | None = None,
+    progress: Progress = silent,
+) -> Predicted:
+    """Read the faces of every picture and clip of files, folders and patterns.
+
+    draw: makes the annotated copies for ``options.annotate``. tell: told of each file, those that
+    were scored before included. on_clip: told of each clip that was read now, with its frames
+    that have faces.
+
+    Raises:
+        DataError: there is nothing to read. OptionError, RunError: an output cannot be written.
+    """
+    options = options or PredictOptions()
+    done = Predicted()
+    _make_folders(options)
+    closed = [path for path in (options.out, options.annotate) if path]
+    total = 0
+    for _ in find(named, without=closed):
+        total += 1
+        if total % 500 == 0:
+            progress("looking", total, 0)
+    if not total:
+        raise DataError(f"{', '.join(map(str, named))}: no picture or clip in it")
+    with Record(options.record, _about(predictor, options)) as record:
+        if record.begun_anew:
+            done.notes.append("scored before with another model or other options; scored anew")
+        work = _Work(predictor, options, record, draw, on_clip, progress, total, done)
+        wanted = work.through(find(named, without=closed), tell)
+        _write_tables(options, record, wanted, predictor.classifier.classes, done)
+    return done
+
+
+def _make_folders(options: PredictOptions) -> None:
+    for folder in (options.out, options.annotate):
+        if folder:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise RunError(f"{folder}: cannot be made ({error.strerror})") from error
+    for file in (options.csv, options.parquet):
+        if file and not file.parent.is_dir():
+            raise OptionError(f"{file}: there is no folder {file.parent}; make it first")
+
+
+def _about(predictor: Predictor, options: PredictOptions) -> dict[str, Any]:
+    """All that a result depends on."""
+    # The card holds the weights' checksum, and the calibration, which counts as well.
+    card = json.dumps(predictor.classifier.card, sort_keys=True, default=str)
+    checksum = hashlib.sha256(card.encode()).hexdigest()
+    return {
+        "version": __version__, "model": predictor.classifier.name, "checksum": checksum,
+        "backend": predictor.classifier.backend, "detector": predictor.detector.name,
+        "unsure_error": predictor.unsure_error, "keep_others": predictor.keep_others,
+        "video": repr(options.video), "classes": list(predictor.classifier.classes),
+    }  # fmt: skip
+
+
+@dataclass
+class _Work:
+    """One call: its parts, and how far it is."""
+
+    predictor: Predictor
+    options: PredictOptions
+    record: Record
+    draw: Draw | None
+    on_clip: Callable[[Item, Mapping[str, Any], list[dict[str, Any]]], None] | None
+    progress: Progress
+    total: int
+    done: Predicted
+
+    def through(self, items: Iterable[Item], tell: Tell | None) -> "array[int]":
+        """Every item; those that are scored already are only told of. The items' keys, in order."""
+        wanted = array("Q")
+        known = self.record.known()
+        for key, new in self._scored(items, known):
+            wanted.append(key)
+            entry = self.record.entry(key) if new is None else new
+            self.done.kept += new is None
+            self.done.scored += new is not None
+            assert entry is not None
+            self.done.files += 1
+            self.done.count(entry)
+            self.progress("files", self.done.files, self.total)
+            if tell:
+                tell(entry)
+        return wanted
+
+    def _scored(
+        self, items: Iterable[Item], known: NDArray[np.uint64]
+    ) -> Iterator[tuple[int, Mapping[str, Any] | None]]:
+        """Each item's key and its entry, None where the record has one; in order."""
+        for run in _runs(items, known, self._drawn):
+            if isinstance(run, _Done):
+                yield run.key, None
+            elif isinstance(run, _New):
+                yield run.key, self._clip(run.item, run.key)
+            else:
+                yield from self._pictures(run)
+
+    def _drawn(self, item: Item) -> bool:
+        """Whether all is there that is drawn of an item."""
+        place = self._place(item)
+        return place is None or place.exists()
+
+    def _place(self, item: Item) -> Path | None:
+        """Where an item's annotated copy goes."""
+        if self.options.annotate is None or self.draw is None:
+            return None
+        suffixes = (self.options.clips,) if item.clip else (".jpg", ".jpeg", ".png")
+        name = item.name
+        if not name.lower().endswith(suffixes):
+            name += suffixes[0]
+        place = self.options.annotate / name
+        if place.exists() and place.samefile(item.path):
+            raise OptionError(
+                f"--annotate {self.options.annotate}: {item.path} lies there itself; name another"
+            )
+        return place
+
+    def _pictures(self, new: Iterable["_New"]) -> Iterator[tuple[int, Mapping[str, Any] | None]]:
+        keys: list[int] = []
+
+        def items() -> Iterator[Item]:
+            for one in new:
+                keys.append(one.key)
+                yield one.item
+
+        read = read_pictures(items(), self.predictor, workers=self.options.workers)
+        for found in read:
+            key = keys.pop(0)
+            problem = found.problem
+            if problem is None:
+                problem = self._annotate(found)
+            entry = _entry(found, problem)
+            self.record.add(key, entry)
+            yield key, entry
+
+    def _annotate(self, found: Read) -> str | None:
+        place = self._place(found.item)
+        if place is None or self.draw is None:
+            return None
+        try:
+            picture = read_picture(found.item.path)
+        except MienError as error:
+            return str(error)
+        _write_picture(place, self.draw(picture, found.faces, None))
+        return None
+
+    def _clip(self, item: Item, key: int) -> Mapping[str, Any]:
+        try:
+            with open_clip(item.path) as clip:
+                entry: dict[str, Any] = {"file": item.path, "clip": self._watch(item, clip)}
+        except MienError as error:
+            self.record.drop_frames()
+            if isinstance(error, RunError | OptionError):
+                raise
+            entry = {"file": item.path, "problem": str(error).removeprefix(f"{item.path}: ")}
+        self.record.add(key, entry)
+        if self.on_clip and "clip" in entry:
+            stored = self.record.entry(key) or {}
+            self.on_clip(item, entry, list(self.record.frames(stored)))
+        return entry
+
+    def _watch(self, item: Item, clip: Clip) -> dict[str, Any]:
+        """Read one clip through, and write its frames and its copy."""
+        place, writer, summary = self._place(item), None, ClipSummary()
+        if place is not None:
+            _parent(place)
+            writer = ClipWriter(place, clip.width, clip.height, clip.rate)
+        try:
+            for frame in watch(clip, self.predictor, self.options.video):
+                summary.add(frame)
+                if frame.faces:
+                    self.record.add_frame(frame_entry(frame))
+                if writer is not None and self.draw is not None:
+                    shown = self.draw(frame.picture, frame.faces, frame.time)
+                    writer.write(frame.time, shown)
+                if frame.number % 5 == 0:
+                    self.progress(f"frames of {Path(item.path).name}", frame.number, clip.count)
+        except BaseException as error:
+            if writer is not None:
+                writer.__exit__(type(error), error, None)
+            raise
+        if writer is not None:
+            writer.__exit__(None, None, None)
+        self.done.notes += clip.notes
+        return summary.to_json(clip)
+
+
+@dataclass
+class ClipSummary:
+    """What a clip showed, face by face; grows with the faces, not with the frames."""
+
+    frames: int = 0
+    last: float = 0.0
+    seen: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, frame: Frame) -> None:
+        """One more frame."""
+        self.frames, self.last = self.frames + 1, frame.time
+        for face in frame.faces:
+            one = self.seen.setdefault(face.id or 0, {
+                "first": frame.time, "frames": 0, "answers": Counter(),
+                "sum": dict.fromkeys(face.probabilities, 0.0),
+            })  # fmt: skip
+            one["last"], one["frames"] = frame.time, one["frames"] + 1
+            one["answers"][face.answer] += 1
+            for name, value in face.probabilities.items():
+                one["sum"][name] += value
+
+    def to_json(self, clip: Clip) -> dict[str, Any]:
+        """JSON-able: the clip's facts, and for each id its span, mean and shares of answers."""
+        faces = []
+        for number, one in sorted(self.seen.items()):
+            n = one["frames"]
+            faces.append({
+                "id": number, "first": round(one["first"], 4), "last": round(one["last"], 4),
+                "frames": n,
+                "probabilities": {k: round(v / n, 5) for k, v in one["sum"].items()},
+                "answers": {k: round(v / n, 4) for k, v in one["answers"].most_common()},
+            })  # fmt: skip
+        return {"frames": self.frames, "seconds": round(self.last, 4), "rate": round(clip.rate, 4),
+                "width": clip.width, "height": clip.height, "faces": faces}  # fmt: skip
+
+
+def frame_entry(frame: Frame) -> dict[str, Any]:
+    """One frame as it stands in the record."""
+    return {"time": round(frame.time, 4), "frame": frame.number,
+            "faces": [face.to_json() for face in frame.faces]}  # fmt: skip
+
+
+def _entry(found: Read, problem: str | None) -> dict[str, Any]:
+    if problem is not None:
+        return {"file": found.item.path, "problem": problem}
+    return {"file": found.item.path, "width": found.width, "height": found.height,
+            "faces": [face.to_json() for face in found.faces]}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    item: Item
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    item: Item
+    key: int
+
+
+def _runs(
+    items: Iterable[Item], known: NDArray[np.uint64], drawn: Callable[[Item], bool]
+) -> "Iterator[_Done | _New | list[_New]]":
+    """Items in order, in runs: what is scored already, a clip, or pictures to read together."""
+    pictures: list[_New] = []
+    for item in items:
+        key = key_of(item.path)
+        at = int(np.searchsorted(known, np.uint64(key)))
+        old = at < len(known) and int(known[at]) == key and drawn(item)
+        if (old or item.clip or len(pictures) == 512) and pictures:
+            yield pictures
+            pictures = []
+        if old:
+            yield _Done(item, key)
+        elif item.clip:
+            yield _New(item, key)
+        else:
+            pictures.append(_New(item, key))
+    if pictures:
+        yield pictures
+
+
+def _write_tables(
+    options: PredictOptions, record: Record, wanted: "array[int]", classes: Sequence[str],
+    done: Predicted,
+) -> None:  # fmt: skip
+    files = {"csv": options.csv or (options.out / "faces.csv" if options.out else None),
+             "parquet": options.parquet}  # fmt: skip
+    for kind, file in files.items():
+        if file is not None:
+            WRITERS[kind](file, _rows(record, wanted), classes)
+            done.written.append(file)
+
+
+def _rows(record: Record, wanted: Iterable[int]) -> Iterator[dict[str, Any]]:
+    for key in wanted:
+        entry = record.entry(key)
+        if entry is not None:
+            yield from rows(entry, record.frames(entry))
+
+
+def _parent(place: Path) -> None:
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{place.parent}: cannot be made ({error.strerror})") from error
+
+
+def _write_picture(place: Path, picture: NDArray[np.uint8]) -> None:
+    import cv2
+
+    _parent(place)
+    suffix = ".png" if place.suffix.lower() == ".png" else ".jpg"
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 92] if suffix == ".jpg" else []
+    good, data = cv2.imencode(suffix, picture[..., ::-1], quality)
+    if not good:
+        raise RunError(f"{place}: the picture cannot be encoded")
+    try:
+        write_atomic(place, np.asarray(data).tobytes())
+    except OSError as error:
+        raise RunError(f"{place}: cannot be written ({error.strerror})") from error

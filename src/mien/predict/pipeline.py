@@ -1,0 +1,281 @@
+"""Pictures to faces with expressions: a detector, crops, a classifier, and what to say of each.
+
+``load`` is what ``mien.load`` calls. Nothing here needs torch; whether the classifier does is its
+own business.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import OptionError
+from mien.predict.crops import crops
+from mien.predict.faces import Detector, open_detector
+from mien.predict.pictures import Picture, is_one, read_picture, several
+from mien.types import Box, Detection, Face, Scores
+
+if TYPE_CHECKING:
+    from mien.predict.classifier import Classifier
+
+UNSURE_ERROR = 0.2
+# Pictures that are in memory at once: as many as have this many pixels, and at least one.
+_PIXELS = 16_000_000
+_PICTURES = 32
+_MOST_FAVOUR = 2.0
+# Scale and shifts of the looks at a doubtful detection: a face stays one if the square is moved a
+# little, what was only just taken for a face mostly does not.
+_LOOKS = ((1, 0, 0), (0.9, 0, 0), (1.12, 0, 0), (1.3, 0, 0),
+          (1, 0.06, 0), (1, -0.06, 0), (1, 0, 0.06), (1, 0, -0.06))  # fmt: skip
+
+
+def load(
+    model: str | Path = "default",
+    *,
+    detector: str | Detector = "haar",
+    detector_model: str | Path | None = None,
+    backend: str = "auto",
+    threads: int | None = None,
+    unsure_error: float = UNSURE_ERROR,
+    keep_others: bool = False,
+) -> "Predictor":
+    """A model that is ready to read faces in pictures.
+
+    ::
+
+        import mien
+
+        model = mien.load()
+        for face in model.predict("photo.jpg"):
+            print(face.answer, face.confidence, face.box)
+
+    Args:
+        model: a bundled model's name (``default``, ``tiny``), an ``.onnx`` or ``.safetensors``
+            file, or a run folder.
+        detector: ``haar`` (needs no file), ``yunet`` (with ``detector_model``, its ``.onnx``),
+            ``none`` (each picture is one face crop), or an object of your own with ``detect``.
+        backend: ``onnx``, ``torch``, or ``auto``: ONNX where the model has that form.
+        threads: processor threads of the network; None for all.
+        unsure_error, keep_others: see ``Predictor``.
+
+    Raises:
+        ModelFileError, OptionError, MissingExtraError: what is given cannot be used.
+    """
+    from mien.predict.classifier import open_classifier
+
+    if isinstance(detector, str):
+        detector = open_detector(detector, model_file=detector_model)
+    elif detector_model is not None:
+        raise OptionError("detector_model goes with the name of a detector, not with an object")
+    classifier = open_classifier(model, backend=backend, threads=threads)
+    return Predictor(classifier, detector, unsure_error=unsure_error, keep_others=keep_others)
+
+
+class Predictor:
+    """Finds the faces of pictures and reads their expressions; any number of threads may share it.
+
+    Whether a detection is a face is asked of both sides. It is none where its novelty is above the
+    model's threshold; novelty is on a scale of log-odds, and the detector's word is added to that:
+    the threshold is lower by up to 1 as the score falls from ``detector.sure`` to 0, and higher by
+    up to 2 as it rises to three times that, so a blurred face on which many agree stays a face. For
+    a detection below ``sure`` the novelty is the mean over eight squares, moved and enlarged a
+    little.
+
+    Args:
+        classifier: crops to probabilities. detector: pictures to boxes.
+        unsure_error: the error rate that is wanted of the answers that are not ``unsure``, by
+            default 20 %; the model's calibration gives the confidence that this asks for. Where it
+            cannot promise the rate every face is unsure; a model that was never calibrated calls
+            none so.
+        keep_others: also return what the detector took for a face and the network does not
+            (``not_a_face``); by default it is dropped.
+
+    Raises:
+        OptionError: an error rate outside of (0, 1].
+    """
+
+    def __init__(
+        self,
+        classifier: "Classifier",
+        detector: Detector,
+        *,
+        unsure_error: float = UNSURE_ERROR,
+        keep_others: bool = False,
+    ) -> None:
+        if not 0 < unsure_error <= 1:
+            raise OptionError(f"unsure_error is {unsure_error:g}; give a share above 0, at most 1")
+        self.classifier, self.detector = classifier, detector
+        self.unsure_error, self.keep_others = unsure_error, keep_others
+
+    @property
+    def unsure_below(self) -> float:
+        """The confidence below which a face is ``unsure``; 0 for a model without calibration."""
+        confidence = self.classifier.confidence
+        return confidence.unsure_below(self.unsure_error) if confidence.thresholds else 0.0
+
+    @overload
+    def predict(  # type: ignore[overload-overlap]  # a path is one picture, not many letters
+        self, images: Picture, *, keep_others: bool | None = None
+    ) -> list[Face]: ...
+    @overload
+    def predict(
+        self, images: Iterable[Picture], *, keep_others: bool | None = None
+    ) -> list[list[Face]]: ...
+    def predict(
+        self, images: Picture | Iterable[Picture], *, keep_others: bool | None = None
+    ) -> list[Face] | list[list[Face]]:
+        """The faces of a picture, the largest first; of several pictures, a list for each.
+
+        With the detector ``none`` there is exactly one face for each picture, without a box.
+
+        Args:
+            images: one picture or an iterable of them: a path; the bytes of a JPEG, PNG, BMP, GIF,
+                WebP, TIFF or PPM file; a PIL image; an array uint8 H×W (grey) or H×W×3 (RGB),
+                0..255. An array N×H×W×3 is several.
+            keep_others: for this call, instead of the predictor's own.
+
+        Raises:
+            DataError: a picture cannot be read; the message names it and the cause.
+            OptionError: something that is no picture, or an array of another shape or type.
+        """
+        if is_one(images):
+            return self.predict_pictures([read_picture(images)], keep_others=keep_others)[0]  # type: ignore[arg-type]
+        try:
+            many = iter(images)  # type: ignore[arg-type]
+        except TypeError:
+            read_picture(images)  # type: ignore[arg-type]  # says what it is and what to give
+            raise
+        return [
+            faces
+            for part in _parts(read_picture(image, where=where) for image, where in several(many))
+            for faces in self.predict_pictures(part, keep_others=keep_others)
+        ]
+
+    def predict_pictures(
+        self, pictures: Sequence[NDArray[np.uint8]], *, keep_others: bool | None = None
+    ) -> list[list[Face]]:
+        """The same for upright pictures in memory, uint8 H×W×3 RGB: one batch of all their crops.
+
+        The detector searches one picture after the other.
+        """
+        keep = self.keep_others if keep_others is None else keep_others
+        if self.detector.name == "none":
+            return self.faces_at(pictures, [[None]] * len(pictures))
+        found = [self.detector.detect(picture) for picture in pictures]
+        read = self.faces_at(pictures, found)
+        return [[face for face in faces if keep or not face.not_a_face] for faces in read]
+
+    def faces_at(
+        self,
+        pictures: Sequence[NDArray[np.uint8]],
+        places: Sequence[Sequence[Box | Detection | None]],
+    ) -> list[list[Face]]:
+        """Reads the faces at given places, and drops none.
+
+        Args:
+            pictures: uint8 H×W×3 RGB each. places: for each picture its boxes or detections, whose
+                score is kept and counts in ``not_a_face``; None is the picture as a whole.
+        """
+        return self.read([self.cut(p, some) for p, some in zip(pictures, places, strict=True)])
+
+    def cut(self, picture: NDArray[np.uint8], places: Sequence[Box | Detection | None]) -> "Cut":
+        """The first half of ``faces_at`` for one picture; ``read`` is the other.
+
+        So pictures can be cut in threads, each let go at once, and their faces read together.
+        """
+        wanted = tuple(self._wanted(place) for place in places)
+        boxes = [look for one in wanted for look in one.looks]
+        size, channels = self.classifier.size, self.classifier.channels
+        return Cut(crops=crops(picture, boxes, size, channels), wanted=wanted)
+
+    def read(self, cuts: Sequence["Cut"]) -> list[list[Face]]:
+        """The second half of ``faces_at``: the faces of each, in one batch, none dropped."""
+        if not cuts:
+            return []
+        flat = self._read(np.concatenate([one.crops for one in cuts]),
+                          [one for some in cuts for one in some.wanted])  # fmt: skip
+        ends = [0, *accumulate(len(one.wanted) for one in cuts)]
+        return [flat[start:end] for start, end in pairwise(ends)]
+
+    def _wanted(self, place: Box | Detection | None) -> "_Wanted":
+        if not isinstance(place, Detection):
+            return _Wanted(box=place, looks=(place,))
+        sure = getattr(self.detector, "sure", 0.0)
+        if not sure or self.classifier.novelty_threshold is None:
+            return _Wanted(box=place.box, score=place.score, looks=(place.box,))
+        favour = min(_MOST_FAVOUR, place.score / sure - 1)
+        moves = _LOOKS if favour < 0 else _LOOKS[:1]
+        looks = tuple(_moved(place.box, *by) for by in moves)
+        return _Wanted(box=place.box, score=place.score, looks=looks, favour=favour)
+
+    def _read(self, cut: NDArray[np.uint8], wanted: Sequence["_Wanted"]) -> list[Face]:
+        if not wanted:
+            return []
+        return self.faces_of(self.classifier.classify(cut), wanted)
+
+    def faces_of(self, scores: Scores, wanted: Sequence["_Wanted"]) -> list[Face]:
+        """What to say of faces (``Cut.wanted``) whose crops' scores are known, in that order."""
+        starts = [0, *accumulate(len(one.looks) for one in wanted)]
+        faces = []
+        for one, start, end in zip(wanted, starts, starts[1:], strict=False):
+            novelty = None if scores.novelty is None else float(scores.novelty[start:end].mean())
+            faces.append(self._face(one, scores.probabilities[start], novelty))
+        return faces
+
+    def _face(self, one: "_Wanted", row: NDArray[np.float32], novelty: float | None) -> Face:
+        best, limit = int(row.argmax()), self.classifier.novelty_threshold
+        names = self.classifier.classes
+        return Face(
+            probabilities=dict(zip(names, map(float, row), strict=True)),
+            label=names[best],
+            confidence=float(row[best]),
+            box=one.box,
+            score=one.score,
+            unsure=float(row[best]) < self.unsure_below,
+            not_a_face=novelty is not None and limit is not None and novelty > limit + one.favour,
+            novelty=novelty,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    """A face to read. looks: the boxes to cut, its own first. favour: what the threshold gains."""
+
+    box: Box | None
+    looks: tuple[Box | None, ...]
+    score: float | None = None
+    favour: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cut:
+    """The faces of one picture, cut out. crops: uint8 n×C×size×size, all looks of all faces."""
+
+    crops: NDArray[np.uint8]
+    wanted: tuple[_Wanted, ...]
+
+
+def _moved(box: Box, scale: float, right: float, down: float) -> Box:
+    """The box enlarged about its middle and shifted by parts of its sides."""
+    width, height = box.width * scale, box.height * scale
+    return Box(left=box.left + right * box.width + (box.width - width) / 2,
+               top=box.top + down * box.height + (box.height - height) / 2,
+               width=width, height=height, angle=box.angle)  # fmt: skip
+
+
+def _parts(pictures: Iterable[NDArray[np.uint8]]) -> Iterator[list[NDArray[np.uint8]]]:
+    """The pictures in lists that are bounded in number and in pixels."""
+    part: list[NDArray[np.uint8]] = []
+    pixels = 0
+    for picture in pictures:
+        part.append(picture)
+        pixels += picture.shape[0] * picture.shape[1]
+        if len(part) >= _PICTURES or pixels >= _PIXELS:
+            yield part
+            part, pixels = [], 0
+    if part:
+        yield part

@@ -1,0 +1,195 @@
+"""What was said of each file, in one file that only grows: a long call goes on after a kill.
+
+``scored.jsonl``: the first line says with what it was made (model, detector, options); then one
+line a file. The frames of a clip stand before the clip's line, so a clip that was not finished has
+none and is read again. Lines are written whole; one that a kill tore is cut off. A file counts as
+scored while its path, size and time of change are the same.
+
+In memory are sixteen bytes a file, and no content.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import tempfile
+import time
+from array import array
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import RunError
+
+NAME = "scored.jsonl"
+_SYNC = 5.0  # seconds between calls of fsync; a kill loses nothing, a power cut this much
+
+
+def key_of(path: Path | str) -> int:
+    """64 bits that stand for a file as it is now; also for one that is missing."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  a Path for each of a million files is slow
+        facts = f"{status.st_size}\0{status.st_mtime_ns}"
+    except (OSError, ValueError):
+        facts = "missing"
+    name = os.fsencode(os.path.abspath(path))  # noqa: PTH100
+    digest = hashlib.blake2b(name + b"\0" + facts.encode(), digest_size=8)
+    return int.from_bytes(digest.digest(), "big")
+
+
+class Record:
+    """Use it in a ``with`` block; one process at a time.
+
+    path: where it lies; None keeps it in a temporary file that is gone at the end. about: with
+    what results are made; a record made otherwise is begun anew, and ``begun_anew`` says so.
+
+    Raises:
+        RunError: it cannot be written, or another process is writing to it.
+    """
+
+    def __init__(self, path: Path | None, about: Mapping[str, Any]) -> None:
+        self.begun_anew = False
+        self._keys, self._places = array("Q"), array("Q")
+        self._sorted: tuple[NDArray[np.uint64], NDArray[np.uint64]] | None = None
+        self._synced = time.monotonic()
+        try:
+            self._file = tempfile.TemporaryFile("w+b") if path is None else _open(path)  # noqa: SIM115
+        except OSError as error:
+            raise RunError(f"{path}: cannot be written ({error.strerror})") from error
+        try:
+            self._begin(path, about)
+        except BaseException:
+            self._file.close()
+            raise
+        self._frames_from: int | None = None
+
+    def _begin(self, path: Path | None, about: Mapping[str, Any]) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(f"{path}: another mien is writing to it; wait for it") from error
+        head = json.dumps({"mien": "scored", **about}, ensure_ascii=False).encode() + b"\n"
+        first = self._file.readline()
+        if first == head:
+            self._read()
+            return
+        self.begun_anew = bool(first)
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(head)
+        self._file.flush()
+
+    def _read(self) -> None:
+        """Where each file's line stands; what follows the last whole line of a file is cut off."""
+        place = end = self._file.tell()
+        for line in self._file:
+            entry = _parsed(line)
+            if entry is None:
+                break
+            place += len(line)
+            if "key" in entry:
+                self._note(int(entry["key"], 16), place - len(line))
+                end = place
+        self._file.seek(end)
+        self._file.truncate()
+
+    def _note(self, key: int, place: int) -> None:
+        self._keys.append(key)
+        self._places.append(place)
+        self._sorted = None
+
+    def known(self) -> NDArray[np.uint64]:
+        """The keys of all files that are scored, ascending."""
+        return self._index()[0]
+
+    def _index(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        if self._sorted is None:
+            keys = np.array(self._keys, dtype=np.uint64)
+            places = np.array(self._places, dtype=np.uint64)
+            order = np.argsort(keys, kind="stable")
+            self._sorted = keys[order], places[order]
+        return self._sorted
+
+    def add_frame(self, frame: Mapping[str, Any]) -> None:
+        """One frame of the clip whose entry comes next."""
+        if self._frames_from is None:
+            self._frames_from = self._file.seek(0, os.SEEK_END)
+        self._file.write(_line(frame))
+
+    def drop_frames(self) -> None:
+        """The clip came to nothing: forget its frames."""
+        if self._frames_from is not None:
+            self._file.seek(self._frames_from)
+            self._file.truncate()
+            self._frames_from = None
+
+    def add(self, key: int, entry: Mapping[str, Any]) -> None:
+        """What was said of one file; it is out of this process's hands on return."""
+        place = self._file.seek(0, os.SEEK_END)
+        begun = {} if self._frames_from is None else {"frames_from": self._frames_from}
+        self._frames_from = None
+        self._file.write(_line({"key": f"{key:016x}", **entry, **begun}))
+        self._file.flush()
+        if time.monotonic() - self._synced > _SYNC:
+            os.fsync(self._file.fileno())
+            self._synced = time.monotonic()
+        self._note(key, place)
+
+    def entry(self, key: int) -> dict[str, Any] | None:
+        """The last that was said of a file, or None."""
+        keys, places = self._index()
+        found = int(np.searchsorted(keys, np.uint64(key), side="right")) - 1
+        if found < 0 or int(keys[found]) != key:
+            return None
+        self._file.seek(int(places[found]))
+        return _parsed(self._file.readline())
+
+    def frames(self, entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """The frames of a clip's entry."""
+        place = entry.get("frames_from")
+        while place is not None:
+            self._file.seek(place)
+            line = self._file.readline()
+            frame = _parsed(line)
+            if frame is None or "key" in frame:
+                return
+            place += len(line)
+            yield frame
+
+    def __enter__(self) -> "Record":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.drop_frames()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+def _open(path: Path) -> Any:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+
+
+def _line(data: Mapping[str, Any]) -> bytes:
+    # Names of files may hold bytes that are no text; escaped they come back as they were.
+    return json.dumps(data, separators=(",", ":")).encode() + b"\n"
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) else None

@@ -1,0 +1,310 @@
+"""Faces kept apart through a clip: who is who between two detections, and what was said so far.
+
+A detector is too slow for every frame. On the frames between, each face's box follows points in it
+(pyramidal Lucas-Kanade) by the median of their shifts and of the change of their distances, where
+points that do not come back when they are followed backwards are dropped: Kalal, Mikolajczyk and
+Matas 2010, "Forward-Backward Error: Automatic Detection of Tracking Failures". A face whose points
+are lost (a cut, a hand before it) goes on at its last velocity, but is not shown until a detector
+sees it again. ``bench/tracking.py`` measures this against holding still and velocity alone.
+
+On a frame with detections, pairs of a track and a detection are taken greedily by overlap, the
+largest first; with the few faces of a frame this differs from the best assignment only where three
+boxes overlap. A new face counts once several detections in a row agree, so a blob that is found
+once never shows; a face that is missed is remembered for a while and gets its old id back.
+
+Knows nothing of files or classifiers.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import OptionError
+from mien.types import Box, Detection
+
+_POINTS = 40  # followed in each box
+_INNER = 0.8  # share of a box that points are taken from; its edge is background
+_LEAST = 6  # points that must survive
+_KEPT = 0.4  # share of the points that must survive
+_RETURN = 1.5  # pixels: how near a point must come back to where it started
+_FLOW = {"winSize": (15, 15), "maxLevel": 2, "criteria": (3, 12, 0.03)}
+_VELOCITY_MEMORY = 0.2  # seconds over which velocity is averaged
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackOptions:
+    """How faces are told apart through a clip.
+
+    overlap: intersection over union from which a detection continues a track. births: detections
+    in a row that make a face. misses: detections in a row without it after which it is no longer
+    shown. memory: seconds for which a lost face keeps its id. pull: how far a box goes from where
+    the points lead to where the detector sees it, 0..1; below 1 the box shakes less.
+    """
+
+    overlap: float = 0.25
+    births: int = 2
+    misses: int = 3
+    memory: float = 2.0
+    pull: float = 0.6
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            OptionError: a value out of its range.
+        """
+        inside = 0 < self.overlap < 1 and 0 < self.pull <= 1
+        if not (inside and self.births >= 1 and self.misses >= 1 and self.memory >= 0):
+            raise OptionError(f"{self}: a value out of its range")
+
+
+@dataclass(eq=False)
+class Track:
+    """One face in the making or made.
+
+    id: 1, 2, … in the order in which faces are confirmed; 0 before that. box: in pixels of the
+    frames that are tracked. score: the last detection's. seen, missed: detections with it, and
+    without it since. visible: it is seen now, by the detector or by its points. time: of ``box``,
+    seconds. velocity: of the middle, pixels a second.
+    """
+
+    box: Box
+    score: float
+    time: float
+    id: int = 0
+    seen: int = 1
+    missed: int = 0
+    visible: bool = True
+    velocity: tuple[float, float] = (0.0, 0.0)
+    last_seen: float = 0.0
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether it counts as a face."""
+        return self.id > 0
+
+
+class Tracker:
+    """Boxes with ids, from frames and now and then detections; one for each clip."""
+
+    def __init__(self, options: TrackOptions | None = None) -> None:
+        self.options = options or TrackOptions()
+        self.tracks: list[Track] = []
+        self._grey: NDArray[np.uint8] | None = None
+        self._count = 0
+        self._detections = 0
+
+    def follow(self, grey: NDArray[np.uint8], time: float) -> None:
+        """Take the boxes along to the next frame.
+
+        Args:
+            grey: uint8 H×W, of one size through the clip.
+            time: seconds, later than the frame before.
+        """
+        before, self._grey = self._grey, grey
+        if before is None or not self.tracks:
+            return
+        moves = _flow(before, grey, [t.box if t.visible else None for t in self.tracks])
+        for track, move in zip(self.tracks, moves, strict=True):
+            passed = time - track.time
+            if move is None:
+                track.visible = False
+                dx, dy = (v * passed for v in track.velocity)
+                moved = _moved(track.box, dx, dy, 1.0)
+            else:
+                moved = _moved(track.box, *move)
+                _accelerate(track, moved, passed)
+            track.box, track.time = moved, time
+
+    def detect(self, detections: Sequence[Detection], time: float) -> None:
+        """Join what a detector saw on the frame that ``follow`` was last called with."""
+        self._detections += 1
+        pairs = _pairs([t.box for t in self.tracks], [d.box for d in detections],
+                       self.options.overlap)  # fmt: skip
+        for t, d in pairs.items():
+            self._see(self.tracks[t], detections[d], time)
+        for t, track in enumerate(self.tracks):
+            if t not in pairs:
+                track.missed += 1
+                track.visible = track.visible and track.missed < self.options.misses
+        self.tracks = [t for t in self.tracks if self._kept(t, time)]
+        for d, found in enumerate(detections):
+            if d not in pairs.values():
+                track = Track(box=found.box, score=found.score, time=time, last_seen=time)
+                self._confirm(track)
+                self.tracks.append(track)
+
+    def finish(self) -> None:
+        """The clip is over: where there was but one detection, what it saw are faces."""
+        if self._detections < self.options.births:
+            for track in self.tracks:
+                track.seen = self.options.births
+                self._confirm(track)
+
+    def _see(self, track: Track, found: Detection, time: float) -> None:
+        box = found.box if not track.visible else _between(track.box, found.box, self.options.pull)
+        track.box, track.score, track.time, track.last_seen = box, found.score, time, time
+        track.seen, track.missed, track.visible = track.seen + 1, 0, True
+        self._confirm(track)
+
+    def _confirm(self, track: Track) -> None:
+        if not track.confirmed and track.seen >= self.options.births:
+            self._count += 1
+            track.id = self._count
+
+    def _kept(self, track: Track, time: float) -> bool:
+        if not track.confirmed:
+            return track.missed == 0
+        return time - track.last_seen <= self.options.memory or track.visible
+
+
+class Decaying:
+    """A mean in which each value weighs exp(-age / constant): old ones fade in real time.
+
+    Frames may come at any rate; values of one shape. At the start it is the plain mean of what
+    there is, so nothing is drawn towards the first value. A mean of distributions is one.
+    """
+
+    def __init__(self, constant: float) -> None:
+        self._constant, self._time, self._weight = constant, 0.0, 0.0
+        self.mean: NDArray[np.float64] | None = None
+
+    def add(self, value: NDArray[np.floating] | float, time: float) -> NDArray[np.float64]:
+        """The mean with ``value`` of ``time`` (seconds) in it; a constant of 0 gives it alone."""
+        new = np.asarray(value, dtype=np.float64)
+        passed = max(0.0, time - self._time)
+        old = math.exp(-passed / self._constant) if self._constant > 0 else 0.0
+        self._weight, self._time = self._weight * old + 1, time
+        mean = new if self.mean is None else self.mean + (new - self.mean) / self._weight
+        self.mean = np.asarray(mean, dtype=np.float64)
+        return self.mean
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes as they stand, their angles aside; 0..1."""
+    width = min(a.left + a.width, b.left + b.width) - max(a.left, b.left)
+    height = min(a.top + a.height, b.top + b.height) - max(a.top, b.top)
+    common = max(0.0, width) * max(0.0, height)
+    union = a.width * a.height + b.width * b.height - common
+    return common / union if union > 0 else 0.0
+
+
+def scale_box(box: Box, factor: float) -> Box:
+    """The same box in a picture that is ``factor`` times as large."""
+    return replace(box, left=box.left * factor, top=box.top * factor, width=box.width * factor,
+                   height=box.height * factor)  # fmt: skip
+
+
+def _pairs(tracks: list[Box], found: list[Box], least: float) -> dict[int, int]:
+    """Track to detection, greedily by overlap."""
+    overlaps = sorted(
+        ((overlap(a, b), -t, -d) for t, a in enumerate(tracks) for d, b in enumerate(found)),
+        reverse=True,
+    )
+    pairs: dict[int, int] = {}
+    for value, t, d in overlaps:
+        if value >= least and -t not in pairs and -d not in pairs.values():
+            pairs[-t] = -d
+    return pairs
+
+
+def _between(a: Box, b: Box, share: float) -> Box:
+    """``share`` of the way from a to b; the angle is b's."""
+    numbers = {
+        name: (1 - share) * getattr(a, name) + share * getattr(b, name)
+        for name in ("left", "top", "width", "height")
+    }
+    return Box(**numbers, angle=b.angle)
+
+
+def _moved(box: Box, dx: float, dy: float, scale: float) -> Box:
+    """The middle shifted, the sides scaled about it."""
+    width, height = box.width * scale, box.height * scale
+    left = box.left + dx + (box.width - width) / 2
+    top = box.top + dy + (box.height - height) / 2
+    return replace(box, left=left, top=top, width=width, height=height)
+
+
+def _accelerate(track: Track, moved: Box, passed: float) -> None:
+    if passed <= 0:
+        return
+    share = 1 - math.exp(-passed / _VELOCITY_MEMORY)
+    old = track.box
+    now = (
+        (moved.left - old.left + (moved.width - old.width) / 2) / passed,
+        (moved.top - old.top + (moved.height - old.height) / 2) / passed,
+    )
+    x, y = ((1 - share) * v + share * n for v, n in zip(track.velocity, now, strict=True))
+    track.velocity = (x, y)
+
+
+def _flow(
+    before: NDArray[np.uint8], after: NDArray[np.uint8], boxes: Sequence[Box | None]
+) -> list[tuple[float, float, float] | None]:
+    """Shift x, shift y and scale of each box; None where its points are lost or it is None."""
+    starts = [_points(before, box) if box else _none() for box in boxes]
+    every = np.concatenate(starts)
+    if not len(every):
+        return [None] * len(boxes)
+    # All boxes in one call: the pyramids of both frames are built once each way.
+    ends, there, _ = cv2.calcOpticalFlowPyrLK(before, after, every, None, **_FLOW)  # type: ignore[call-overload]
+    back, again, _ = cv2.calcOpticalFlowPyrLK(after, before, ends, None, **_FLOW)  # type: ignore[call-overload]
+    error = np.hypot(*(back - every).reshape(-1, 2).T)
+    good = (there.ravel() == 1) & (again.ravel() == 1) & (error <= _RETURN)
+    moves: list[tuple[float, float, float] | None] = []
+    first = 0
+    for box, start in zip(boxes, starts, strict=True):
+        span = slice(first, first + len(start))
+        first += len(start)
+        move = None
+        if box:
+            middle = (box.left + box.width / 2, box.top + box.height / 2)
+            move = _move(start.reshape(-1, 2), ends[span].reshape(-1, 2), good[span], middle)
+        moves.append(move)
+    return moves
+
+
+def _points(grey: NDArray[np.uint8], box: Box) -> NDArray[np.float32]:
+    """Corners in the inner part of a box, float32 n×1×2, x first; n is 0 outside the picture."""
+    height, width = grey.shape
+    margin_x, margin_y = box.width * (1 - _INNER) / 2, box.height * (1 - _INNER) / 2
+    left, top = max(0, round(box.left + margin_x)), max(0, round(box.top + margin_y))
+    right = min(width, round(box.left + box.width - margin_x))
+    bottom = min(height, round(box.top + box.height - margin_y))
+    if right - left < 8 or bottom - top < 8:
+        return _none()
+    apart = max(2.0, min(right - left, bottom - top) / 14)
+    found = cv2.goodFeaturesToTrack(grey[top:bottom, left:right], _POINTS, 0.01, apart)
+    if found is None:
+        return _none()
+    return np.asarray(np.add(found, (left, top)), dtype=np.float32)
+
+
+def _none() -> NDArray[np.float32]:
+    return np.zeros((0, 1, 2), np.float32)
+
+
+def _move(
+    start: NDArray[np.float32],
+    end: NDArray[np.float32],
+    good: NDArray[np.bool_],
+    middle: tuple[float, float],
+) -> tuple[float, float, float] | None:
+    """How the box about ``middle`` goes with its points; None where too few are left."""
+    if good.sum() < max(_LEAST, _KEPT * len(good)):
+        return None
+    start, end = start[good], end[good]
+    i, j = np.triu_indices(len(start), 1)
+    was = np.hypot(*(start[i] - start[j]).T)
+    now = np.hypot(*(end[i] - end[j]).T)
+    apart = was > 1
+    scale = float(np.median(now[apart] / was[apart])) if apart.any() else 1.0
+    scale = min(max(scale, 0.8), 1.25)
+    # What a point shifts beyond its own growth about the middle is the middle's shift.
+    around = np.array(middle, np.float32)
+    dx, dy = np.median(end - around - scale * (start - around), axis=0)
+    return float(dx), float(dy), scale

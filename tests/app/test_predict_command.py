@@ -1,0 +1,165 @@
+"""``mien predict`` as a person meets it; annotated pictures, the timeline, the live table."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from predictors import predictor, square
+from typer.testing import CliRunner
+
+from mien.app import annotate as drawing
+from mien.app.annotate import annotate, colour_of, language_here
+from mien.app.cli import app
+from mien.app.figures.timeline import draw_timeline
+from mien.app.live import table_of
+from mien.data.synthetic import generate
+from mien.labels import CLASSES
+from mien.models import bundled
+from mien.models.checkpoint import Model, save_model
+from mien.models.cnn4 import CNN4, CNN4Config
+from mien.predict import pipeline
+from mien.predict.video import Frame
+from mien.types import Box, Face
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "load", lambda *a, **k: predictor())
+    for n, value in enumerate([150, 0, 200]):
+        Image.fromarray(square(value)).save(tmp_path / f"{n}.png")
+    return tmp_path
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["predict", *map(str, arguments)])
+
+
+def test_a_table_for_people(place):
+    done = run(place / "0.png", place / "1.png", place / "2.png")
+    assert done.exit_code == 0, done.output
+    assert "unsure (happy)" in done.output
+    assert "no face" in done.output
+    assert "3 files read; 2 faces" in done.output
+    assert not [p for p in place.iterdir() if p.suffix != ".png"]
+
+
+def test_json_is_one_array_and_a_bad_file_exits_1(place):
+    (place / "3.jpg").write_bytes(b"none")
+    done = run(place, "--json")
+    assert done.exit_code == 1
+    data = json.loads(done.stdout)
+    assert [len(one.get("faces", [])) for one in data] == [1, 0, 1, 0]
+    assert set(data[0]) == {"file", "width", "height", "faces"}
+    assert "3.jpg" in data[3]["file"]
+    assert data[3]["problem"]
+    assert "left out:" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "name pictures"),
+        (["x.jpg", "--camera", "0"], "name pictures"),
+        (["x.jpg", "--explain"], "--annotate"),
+        (["x.jpg", "--clips", "gif"], "mp4 or webm"),
+        (["x.jpg", "--lang", "fr"], "--lang fr"),
+        (["--camera", "97"], "no camera"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(place, arguments, says):
+    done = run(*arguments)
+    assert done.exit_code != 0
+    assert says in str(done.exception)
+
+
+def test_marked_pictures_show_boxes_in_the_colour_of_the_answer():
+    picture = np.full((240, 320, 3), 90, np.uint8)
+    face = Face(box=Box(left=100, top=60, width=100, height=100), label="happy", confidence=0.9,
+                probabilities={"happy": 0.9, "sad": 0.1})  # fmt: skip
+    marked = annotate(picture, [face], seconds=61.5)
+    assert marked.shape == picture.shape
+    orange = tuple(int(colour_of("happy", CLASSES)[n : n + 2], 16) for n in (1, 3, 5))
+    assert tuple(marked[110, 100]) == orange  # the left edge
+    assert (marked[80:140, 120:180] == 90).all()  # the face itself stays as it is
+    assert (picture == 90).all()
+    assert not (marked[205:, :60] == 90).all()  # the clock
+
+
+def test_marked_pictures_of_any_size_and_face():
+    tilted = Box(left=-20, top=-10, width=50, height=50, angle=20)
+    faces = [
+        Face(
+            box=box,
+            label="odd",
+            confidence=0.5,
+            probabilities={"odd": 0.5, "b": 0.5},
+            not_a_face=n == 1,
+            unsure=n == 2,
+            id=n,
+        )
+        for n, box in enumerate([tilted, tilted, None])
+    ]
+    for size in ((20, 30), (1000, 700)):
+        assert annotate(np.zeros((*size, 3), np.uint8), faces).shape == (*size, 3)
+
+
+def test_an_inset_shows_the_map():
+    picture = np.full((300, 300, 3), 90, np.uint8)
+    face = Face(box=Box(left=20, top=20, width=80, height=80), label="happy", confidence=0.9,
+                probabilities={"happy": 0.9, "sad": 0.1})  # fmt: skip
+    maps = np.ones((1, 8, 8), np.float32)
+    marked = annotate(picture, [face], maps=maps, crops=np.full((1, 1, 8, 8), 120, np.uint8))
+    red = (marked[..., 0].astype(int) - marked[..., 2] > 90).sum()
+    plain = annotate(picture, [face])
+    assert red > 300 + (plain[..., 0].astype(int) - plain[..., 2] > 90).sum()
+
+
+def test_chinese_needs_a_font(monkeypatch):
+    monkeypatch.setattr(drawing, "_cjk_file", lambda: None)
+    assert language_here("zh-Hant") == "en"
+    assert language_here("en") == "en"
+
+
+def test_explained_faces_come_from_the_network_itself(tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    config = CNN4Config(widths=(4, 4, 4, 4), hidden=(8, 8))
+    save_model(tmp_path / "net.safetensors", Model(network=CNN4(config).eval(),
+               architecture="cnn4", config=config, classes=CLASSES))  # fmt: skip
+    Image.fromarray(generate(1, seed=1, size=96).images[0, 0]).save(tmp_path / "face.png")
+    monkeypatch.setattr(bundled, "names", lambda: ())
+    done = run(tmp_path / "face.png", "--model", tmp_path / "net.safetensors", "--detector",
+               "none", "--annotate", tmp_path / "marked", "--explain")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    marked = np.asarray(Image.open(tmp_path / "marked" / "face.png"))
+    assert marked.shape == (96, 96, 3)
+    with pytest.raises(AssertionError):
+        np.testing.assert_array_equal(marked[..., 0], marked[..., 2])
+
+
+def test_the_timeline_has_a_panel_a_face_and_says_what_it_left_out(tmp_path):
+    frames = []
+    for n in range(60):
+        happy = n / 59
+        shown = range(1, 15) if n < 10 else [1, 2]
+        frames.append({"time": n / 25, "faces": [
+            {"id": k, "unsure": n % 2 == 0, "probabilities": {"happy": happy, "sad": 1 - happy}}
+            for k in shown]})  # fmt: skip
+    svg, png = draw_timeline(frames, tmp_path / "clip.mp4.timeline", seconds=2.4, count=60,
+                             name="clip.mp4")  # fmt: skip
+    text = svg.read_text()
+    assert png.exists()
+    assert "face 12" in text
+    assert "face 13" not in text
+    assert "and 2 more faces" in text
+    assert "happy 50 %" in text
+
+
+def test_the_live_table():
+    face = Face(label="happy", confidence=0.9, probabilities={"happy": 0.9, "sad": 0.1}, id=3)
+    frame = Frame(number=0, time=1.0, picture=np.zeros((2, 2, 3), np.uint8), faces=[face])
+    text = "".join(str(part) for part in table_of(frame, 24.0, "en").renderables)
+    assert "face 3  happy  90 %" in text
+    assert "24.0 frames/s" in text
+    assert "█" * 22 in text

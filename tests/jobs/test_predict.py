@@ -1,0 +1,150 @@
+"""The job over pictures and clips: outputs, going on after a stop, and what is scored again."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from predictors import predictor, square
+from pyarrow import parquet
+
+from mien.errors import DataError, OptionError
+from mien.jobs.predict import PredictOptions, predict
+from mien.predict.clips import ClipWriter
+from mien.predict.video import VideoOptions
+
+
+@pytest.fixture
+def place(tmp_path):
+    folder = tmp_path / "in"
+    (folder / "sub").mkdir(parents=True)
+    for n, value in enumerate([150, 0, 200]):
+        Image.fromarray(square(value)).save(folder / f"{n}.png")
+    (folder / "broken.jpg").write_bytes(b"none")
+    with ClipWriter(folder / "sub" / "clip.mp4", 160, 120, 25.0) as writer:
+        for n in range(20):
+            writer.write(n / 25, square(150, left=30 + n, side=60, height=120, width=160))
+    return tmp_path
+
+
+def run(place, *named, told=None, **options):
+    options.setdefault("video", VideoOptions(every=0.0))
+    return predict([str(n) for n in named] or [str(place / "in")], predictor(),
+                   PredictOptions(**options), draw=lambda picture, faces, seconds: 255 - picture,
+                   tell=None if told is None else told.append)  # fmt: skip
+
+
+def test_tables_hold_every_file_face_and_frame(place):
+    told = []
+    done = run(place, csv=place / "f.csv", parquet=place / "f.parquet", told=told)
+    assert (done.files, done.scored, done.kept, done.skipped) == (5, 5, 0, 1)
+    assert (done.faces, done.clips, dict(done.answers)) == (2, 1, {"unsure": 1, "happy": 1})
+    assert "broken.jpg" in done.problems[0]
+    assert [t["file"].rsplit("/", 1)[1] for t in told] == [
+        "0.png", "1.png", "2.png", "broken.jpg", "clip.mp4",
+    ]  # fmt: skip
+    rows = list(csv.DictReader((place / "f.csv").read_text().splitlines()))
+    assert len(rows) == 4 + 20
+    assert rows[0]["answer"] == "unsure"
+    assert rows[0]["label"] == "happy"
+    assert float(rows[0]["p_happy"]) == pytest.approx(150 / 255, abs=0.01)
+    assert (rows[0]["second"], rows[0]["id"], rows[0]["time"]) == ("sad", "", "")
+    assert rows[1]["answer"] == "no face"
+    assert rows[3]["problem"]
+    frames = rows[4:]
+    assert {row["id"] for row in frames} == {"1"}
+    assert [float(row["time"]) for row in frames] == pytest.approx([n / 25 for n in range(20)])
+    assert float(frames[19]["left"]) == pytest.approx(49, abs=3)
+    table = parquet.read_table(place / "f.parquet").to_pylist()
+    assert len(table) == len(rows)
+    assert table[0]["unsure"] is True
+    assert table[1]["confidence"] is None
+    clip = told[4]["clip"]
+    assert clip["frames"] == 20
+    assert [f["id"] for f in clip["faces"]] == [1]
+    assert clip["faces"][0]["frames"] == 20
+
+
+def test_what_did_not_change_is_not_scored_again(place):
+    run(place, csv=place / "f.csv")
+    before = (place / "f.csv").read_text()
+    done = run(place, csv=place / "f.csv")
+    assert (done.scored, done.kept, done.skipped) == (0, 5, 1)
+    assert (place / "f.csv").read_text() == before
+    Image.fromarray(square(90)).save(place / "in" / "1.png")
+    (place / "in" / "2.png").unlink()
+    done = run(place, csv=place / "f.csv")
+    assert (done.files, done.scored, done.kept) == (4, 1, 3)
+    rows = list(csv.DictReader((place / "f.csv").read_text().splitlines()))
+    assert [row["label"] for row in rows[:3]] == ["happy", "sad", ""]
+
+
+def test_a_stop_loses_the_file_in_hand_and_the_same_command_goes_on(place):
+    stops = iter([False, False, True])
+
+    class Stop(BaseException):
+        pass
+
+    def stop(entry):
+        if next(stops):
+            raise Stop
+
+    options = PredictOptions(out=place / "out", video=VideoOptions(every=0.0))
+    with pytest.raises(Stop):
+        predict([place / "in"], predictor(), options, tell=stop)
+    done = predict([place / "in"], predictor(), options)
+    assert done.kept >= 3
+    assert done.files == 5
+    alone = place / "alone.csv"
+    run(place, csv=alone)
+    assert (place / "out" / "faces.csv").read_text() == alone.read_text()
+
+
+def test_a_stop_in_a_clip_leaves_no_half_of_it(place):
+    class Stop(BaseException):
+        pass
+
+    def stop(picture, faces, seconds):
+        if seconds and seconds > 0.4:
+            raise Stop
+        return picture
+
+    options = PredictOptions(annotate=place / "marked", video=VideoOptions(every=0.0))
+    with pytest.raises(Stop):
+        predict([place / "in"], predictor(), options, draw=stop)
+    assert [p.name for p in (place / "marked").rglob("*clip*")] == []
+    lines = (place / "marked" / "scored.jsonl").read_text().splitlines()
+    assert [("key" in json.loads(line)) for line in lines] == [False] + [True] * 4
+
+
+def test_marked_copies_and_what_is_missing_of_them(place):
+    options = {"annotate": place / "marked", "out": place / "out"}
+    run(place, **options)
+    marked = place / "marked" / "in"
+    assert sorted(p.name for p in marked.rglob("*.*")) == ["0.png", "1.png", "2.png", "clip.mp4"]
+    assert np.array_equal(np.asarray(Image.open(marked / "0.png")), 255 - square(150))
+    (marked / "2.png").unlink()
+    done = run(place, **options)
+    assert done.scored == 2  # the one without a copy, and the broken one, which has none either
+    assert (marked / "2.png").exists()
+    # Copies lie in a folder that is read, and are no input.
+    assert run(place, place / "in", csv=place / "f.csv", annotate=place / "in" / "m").files == 5
+    assert run(place, place / "in", csv=place / "f.csv", annotate=place / "in" / "m").files == 5
+
+
+def test_pictures_are_never_written_over(place):
+    before = (place / "in" / "0.png").read_bytes()
+    with pytest.raises(OptionError, match="lies there itself"):
+        run(place, place / "in" / "0.png", annotate=place / "in")
+    assert (place / "in" / "0.png").read_bytes() == before
+
+
+def test_nothing_to_read_and_missing_files(place):
+    (place / "empty").mkdir()
+    with pytest.raises(DataError, match="no picture or clip"):
+        run(place, place / "empty")
+    done = run(place, place / "in" / "0.png", place / "gone.jpg", place / "gone.mp4")
+    assert (done.files, done.skipped) == (3, 2)
+    with pytest.raises(OptionError, match="there is no folder"):
+        run(place, csv=place / "nowhere" / "f.csv")
