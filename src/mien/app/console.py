@@ -33,7 +33,7 @@ _EXTRA_OF = {
     "captum": "train",
     "jinja2": "train",
     "onnx": "train",
-    "pyarrow": "parquet",
+    "pyarrow": "train",
     "onnxscript": "train",
     "markupsafe": "train",
     "optuna": "tune",
