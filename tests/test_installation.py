@@ -17,8 +17,11 @@ import sys, time
 started = time.perf_counter()
 import numpy as np
 from mien.predict.classifier import open_classifier
+import mien
 found = open_classifier().classify(np.zeros((2, 1, 48, 48), np.uint8))
 assert found.probabilities.shape == (2, 7)
+(face,) = mien.load(detector='none').predict(np.zeros((60, 50), np.uint8))
+assert face.label in face.probabilities
 assert 'torch' not in sys.modules
 print(time.perf_counter() - started)
 """
@@ -69,3 +72,9 @@ def test_the_base_installation_predicts(wheel, tmp_path):
     done = _run(place / "bin/mien", "models", cwd=tmp_path, env=clean)
     assert done.returncode == 0, done.stderr
     assert "(default)" in done.stdout
+    # Refused before anything is read.
+    done = _run(place / "bin/mien", "predict", "x.jpg", "--parquet", "x.parquet", cwd=tmp_path,
+                env=clean)  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.strip().endswith("pip install 'mien[parquet]'")
+    assert done.stderr.count("\n") == 1

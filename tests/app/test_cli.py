@@ -50,7 +50,8 @@ def run(tmp_path_factory):
 
 
 VERBS = ["demo", "train", "evaluate", "compare", "report", "explain", "regions", "pairs", "filters",
-         "trust", "audit", "label", "draw", "architecture", "check"]  # fmt: skip
+         "trust", "audit", "label", "draw", "architecture", "check", "export",
+         "models", "card"]  # fmt: skip
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -15,6 +15,7 @@ from mien.errors import NetworkError, OptionError
 from mien.jobs import export as job
 from mien.jobs.export import export
 from mien.jobs.novelty import with_novelty
+from mien.models import bundled
 from mien.models.checkpoint import load_model, save_model
 from mien.models.onnx_file import read_onnx
 
@@ -113,6 +114,16 @@ def test_a_graph_that_disagrees_is_not_written(tmp_path, exported, monkeypatch):
     assert [path.name for path in tmp_path.iterdir() if "onnx" in path.name] == []
     with pytest.raises(OptionError, match=r"\.onnx"):
         export(tmp_path / "net.safetensors", tmp_path / "net.pt")
+
+
+def test_a_bundled_model_is_named(tmp_path, exported, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bundled, "names", lambda: ("mine",))
+    entry = bundled.Entry(name="mine", onnx=tmp_path, weights=exported[0])
+    monkeypatch.setattr(bundled, "entry", lambda name: entry)
+    monkeypatch.setattr(job, "to_onnx", lambda served, **more: exported[1])
+    assert str(export("default").out) == "net.onnx"
+    assert (tmp_path / "net.onnx").is_file()
 
 
 def test_pooling_moves_only_where_that_changes_nothing():

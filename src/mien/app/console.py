@@ -33,6 +33,7 @@ _EXTRA_OF = {
     "captum": "train",
     "jinja2": "train",
     "onnx": "train",
+    "pyarrow": "train",
     "onnxscript": "train",
     "markupsafe": "train",
     "optuna": "tune",

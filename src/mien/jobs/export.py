@@ -16,6 +16,7 @@ from mien.jobs.evaluate import as_trained, choose_split, data_options, labels_fo
 from mien.jobs.novelty import with_novelty
 from mien.jobs.prepare import DataOptions, read_source
 from mien.jobs.quantise import quantise
+from mien.models import bundled
 from mien.models.checkpoint import Model, load_model
 from mien.models.confidence import Confidence, read_confidence
 from mien.models.export import Served, to_onnx, with_metadata
@@ -94,8 +95,9 @@ def export(
     """Write a model as ONNX, after its answers were compared with torch's.
 
     Args:
-        model_path: a run folder or a ``.safetensors`` file.
-        out: by default beside the model: ``model.onnx``, or ``model-int8.onnx``.
+        model_path: a run folder, a ``.safetensors`` file, or a name of ``mien models``.
+        out: by default beside the model: ``model.onnx``, or ``model-int8.onnx``; for one of mien's
+            own ``NAME.onnx`` in the working directory.
         int8: weights and activations in eight bits; their ranges come from training pictures of
             ``source``, or from drawn faces.
         source: data to compare on, its validation split, which then also gives the cost in
@@ -104,9 +106,12 @@ def export(
     Raises:
         MienError: bad model or data, or answers that differ by more than the tolerance.
     """
-    path = Path(model_path)
+    path, beside = Path(model_path), True
+    if isinstance(model_path, str) and model_path in (bundled.DEFAULT, *bundled.names()):
+        path, beside = bundled.entry(model_path).weights, False
     file = path / "model.safetensors" if path.is_dir() else path
-    target = Path(out) if out else file.with_name(f"{file.stem}{'-int8' if int8 else ''}.onnx")
+    name = f"{file.stem}{'-int8' if int8 else ''}.onnx"
+    target = Path(out) if out else file.with_name(name) if beside else Path(name)
     if target.suffix.lower() != ".onnx":
         raise OptionError(f"--out {target}: name a file that ends in .onnx")
     model = load_model(path)

@@ -98,7 +98,7 @@ def _model(name: str, meta: dict[str, Any], card: dict[str, Any], language: str)
         if speed:
             told.append(words["model-card-speed"].format(
                 single=speed["single_ms"], batch=speed["batch_ms"], cores=speed["cores"],
-                processor=speed["processor"]))  # fmt: skip
+                processor=speed["processor"], load=speed["load"]))  # fmt: skip
     told.append(words["model-card-file"].format(checksum=meta["checksum"]))
     return Section(words["model-card"].format(name=name), tuple(told))
 
@@ -114,6 +114,7 @@ def _data(card: dict[str, Any], language: str) -> Section:
             training=f"{data['training_images']:,}", copies=f"{data['copies_left_out']:,}"
         ),
         words["model-card-protocol"].format(n=f"{card['results']['whole']['n']:,}"),
+        *([words["model-card-private"]] if fer2013 else []),
         words["model-card-flip" if how["flip"] else "model-card-no-flip"],
     ]
     return Section(words["card-data"], tuple(told))

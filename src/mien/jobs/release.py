@@ -6,13 +6,16 @@ card. A run keeps what is slow (its novelty score, robustness), so that a second
 The folder changes only when everything is ready: files first, the index, which names them, last.
 """
 
+import copy
 import hashlib
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from mien.errors import RunError
 from mien.evaluate.predictions import read_predictions
@@ -32,9 +35,8 @@ from mien.jobs.release_card import describe, facts, speed
 from mien.jobs.robustness import robustness
 from mien.jobs.train import Listeners, TrainOptions, resume, train
 from mien.models import bundled
-from mien.models.checkpoint import Model, load_model, model_bytes
+from mien.models.checkpoint import Model, is_halved, load_model, save_model
 from mien.models.export import keep_beside, to_onnx, with_metadata
-from mien.models.onnx_file import parse_onnx
 from mien.predict.classifier import OnnxClassifier
 from mien.runs import read_json, write_atomic, write_json
 from mien.train.recipes import recipe
@@ -115,14 +117,15 @@ def _make(
     images = _images(load_model(folder), source, progress)
     _calibrated(one, folder, images, progress)
     model = load_model(folder)
-    plain = _formed(one.name, model)[2]
+    proto = _graph(model)
+    plain = _formed(one.name, model, proto)[2]
     chosen = images.take(choose_split(images, "validation"))
     outputs = _outputs(plain, chosen, model, folder)
     card = describe(one.name, model, folder, outputs, taught)
     card["robustness"] = _robustness(plain, chosen, model, folder, limit, progress)
     card["speed"] = speed(plain)
     model = replace(model, about={**model.about, CARD: card})
-    weights, graph, final = _formed(one.name, model)
+    weights, graph, final = _formed(one.name, model, proto)
     again = chosen.images[:512]
     served, _ = serve(model)
     parity = parity_of(score(served, again), final.classify(again), drawn=False)
@@ -198,24 +201,28 @@ def digest(model: Model) -> str:
     return sha.hexdigest()
 
 
-def _formed(name: str, model: Model) -> tuple[bytes, bytes, OnnxClassifier]:
-    """The two files of a model, and the classifier that they make."""
-    import tempfile
+def _graph(model: Model) -> Any:
+    """The ONNX graph of the model with its weights rounded to half of the bits."""
+    network = copy.deepcopy(model.network)
+    with torch.no_grad():
+        for name, tensor in network.state_dict().items():
+            if is_halved(name, tensor):
+                tensor.copy_(tensor.half())
+    served, _ = serve(replace(model, network=network))
+    return to_onnx(served, channels=model.config.channels, size=model.config.size)
 
+
+def _formed(name: str, model: Model, proto: Any) -> tuple[bytes, bytes, OnnxClassifier]:
+    """The two files of a model, and the classifier that they make."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{name}.safetensors"
-        weights = model_bytes(model, half=True)
-        write_atomic(path, weights)
-        halved = load_model(path)
-        served, threshold = serve(halved)
-        proto = to_onnx(served, channels=model.config.channels, size=model.config.size)
-        proto = keep_beside(proto, weights, path.name)
-        card = card_of(halved, threshold, "fp16")
+        save_model(path, model, half=True)
+        halved, weights = load_model(path), path.read_bytes()
+        card = card_of(halved, serve(halved)[1], "fp16")
         card["weights"] = {"file": path.name, "checksum": halved.checksum}
-        graph = with_metadata(proto, card)
+        graph = with_metadata(keep_beside(proto, weights, path.name), card)
         beside = path.with_suffix(".onnx")
         write_atomic(beside, graph)
-        parse_onnx(graph, beside)
         return weights, graph, OnnxClassifier(beside, name=name)
 
 

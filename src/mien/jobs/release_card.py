@@ -1,5 +1,6 @@
 """What a released model's card and the index of models say, from predictions of its own file."""
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,8 @@ def speed(classifier: Classifier) -> dict[str, Any]:
     hardware = provenance()["hardware"]
     return {"single_ms": round(1000 * float(np.median(single)), 2),
             "batch_ms": round(1000 * min(batch), 3), "cores": hardware["cores"],
-            "processor": hardware["processor"]}  # fmt: skip
+            "processor": hardware["processor"],
+            "load": round(os.getloadavg()[0], 1)}  # fmt: skip
 
 
 def facts(card: dict[str, Any], size: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from mien.errors import RunError
+from mien.errors import MissingExtraError, RunError
 
 _FIXED = {
     "file": str, "time": float, "frame": int, "id": int, "left": float, "top": float,
@@ -85,12 +85,25 @@ def write_csv(path: Path, found: Iterable[Mapping[str, Any]], classes: Sequence[
         text.detach()
 
 
+def check_parquet() -> None:
+    """Say at once, and not after hours of work, that parquet cannot be written.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("a .parquet file", "parquet") from error
+
+
 def write_parquet(path: Path, found: Iterable[Mapping[str, Any]], classes: Sequence[str]) -> None:
     """The same as parquet, with types and nulls.
 
     Raises:
-        RunError: it cannot be written.
+        RunError: it cannot be written. MissingExtraError: pyarrow is not installed.
     """
+    check_parquet()
     import pyarrow as pa
     from pyarrow import parquet
 

@@ -18,9 +18,10 @@ ENGLISH = {
     "model-card-protocol": (
         "Trained on the training images alone. Its recipe, temperature and thresholds were chosen "
         "on the same {n} validation images that its results are from, so these are a little too "
-        "good; FER2013's PrivateTest was not touched. Intervals are 95 % and hold for images "
-        "like these; another seed moves the accuracy as well."
+        "good. Intervals are 95 % and hold for images like these; another seed moves the accuracy "
+        "as well."
     ),
+    "model-card-private": "FER2013's PrivateTest took no part in any of this.",
     "model-card-flip": "Every answer is the average over the picture and its mirror image.",
     "model-card-no-flip": "Every answer is from one look at the picture.",
     "model-card-results": "Results on {split}",
@@ -65,7 +66,7 @@ ENGLISH = {
     "model-card-occlusion": "grey square over {strength} of the side",
     "model-card-speed": (
         "One face takes {single} ms by itself and {batch} ms in batches of 64, by onnxruntime on "
-        "{cores} cores ({processor}, in use by others when it was measured)."
+        "{cores} cores ({processor}; {load} processes wanted to run when it was measured)."
     ),
     "model-card-licence": "Licence",
     "model-card-licence-1": (
@@ -103,9 +104,9 @@ CHINESE = {
     ),
     "model-card-protocol": (
         "僅以訓練影像訓練。配方、溫度與門檻是在產生這些結果的同 {n} 張驗證影像上選定的，"
-        "因此結果略為偏高；FER2013 的 PrivateTest 未曾動用。區間為 95 %，適用於與此相似的影像；"
-        "換一個隨機種子，準確率也會變動。"
+        "因此結果略為偏高。區間為 95 %，適用於與此相似的影像；換一個隨機種子，準確率也會變動。"
     ),
+    "model-card-private": "FER2013 的 PrivateTest 未曾動用。",
     "model-card-flip": "每個答案都是影像與其鏡像的平均。",
     "model-card-no-flip": "每個答案只看影像一次。",
     "model-card-results": "在 {split} 上的結果",
@@ -147,7 +148,7 @@ CHINESE = {
     "model-card-occlusion": "灰色方塊遮住邊長的 {strength}",
     "model-card-speed": (
         "單獨一張臉需 {single} 毫秒，每批 64 張時每張 {batch} 毫秒，以 onnxruntime 在 {cores} "
-        "個核心上測得（{processor}，測量時機器另有他用）。"
+        "個核心上測得（{processor}；測量時有 {load} 個行程要執行）。"
     ),
     "model-card-licence": "授權",
     "model-card-licence-1": (

@@ -24,7 +24,7 @@ training pictures of --data (else from drawn faces), its cost in accuracy from t
 Examples:
   mien export runs/cnn4-1
   mien export runs/cnn4-1 --out small.onnx --int8 --data fer2013.zip
-  mien export model.safetensors --to onnx --json
+  mien export default --int8 --json
 """
 
 
@@ -36,7 +36,11 @@ def add_to(app: typer.Typer) -> None:
 def run(
     model: Annotated[
         str,
-        typer.Argument(metavar="MODEL", help="A run or a .safetensors file.", show_default=False),
+        typer.Argument(
+            metavar="MODEL",
+            help="A run, a .safetensors file or a name of 'mien models'.",
+            show_default=False,
+        ),
     ],
     to: Annotated[str, typer.Option("--to", help="The format: onnx.")] = "onnx",
     out: Annotated[

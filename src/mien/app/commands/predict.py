@@ -109,6 +109,10 @@ def run(
         raise OptionError(f"--clips {clips}: mp4 or webm")
     if explain and annotate is None:
         raise OptionError("--explain: marked pictures show it; name their folder with --annotate")
+    if parquet:
+        from mien.predict.table import check_parquet
+
+        check_parquet()
     with console.needs_extra("predict"):
         from mien.predict.pipeline import load
 
