@@ -68,7 +68,7 @@ def _exposed(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return planes
     middle = float(planes.mean())
     shown = (planes - middle) * (_SPREAD / spread) + np.clip(middle, 100, 150)
-    return np.clip(np.round(shown), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.round(shown), 0, 255), dtype=np.uint8)
 
 
 def _around(picture: NDArray[np.uint8], box: Box) -> tuple[NDArray[np.uint8], Box]:
