@@ -7,6 +7,8 @@ int, float, str, tuples of these, optionals of these, and further dataclasses; w
 
 import dataclasses
 import json
+import math
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -33,7 +35,9 @@ def from_json(cls: type[T], data: Mapping[str, Any], *, where: str = "") -> T:
     names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for key in data:
         if key not in names:
-            raise OptionError(f"{where}{key}: no such field; there are {', '.join(names)}")
+            raise OptionError(
+                f"{where}{_shown(key).strip(chr(39))}: no such field; there are {', '.join(names)}"
+            )
     values = {key: _convert(hints[key], value, f"{where}{key}") for key, value in data.items()}
     return cls(**values)
 
@@ -99,8 +103,16 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         return from_json(typing.cast(type[Any], hint), value, where=f"{where}.")
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not abs(value) < math.inf or abs(value) > sys.float_info.max:  # NaN is neither
+            raise OptionError(f"{where}: {_shown(value)} is no finite number")
         return float(value)
     if isinstance(hint, type) and type(value) is hint:
         return value
     wanted = getattr(hint, "__name__", str(hint))
-    raise OptionError(f"{where}: {value!r} is no {wanted}")
+    raise OptionError(f"{where}: {_shown(value)} is no {wanted}")
+
+
+def _shown(value: Any) -> str:
+    """A value, or a name, fit for one line: it may come from a stranger's file."""
+    text = ascii(value) if not isinstance(value, str) or not value.isprintable() else repr(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"

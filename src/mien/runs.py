@@ -5,9 +5,11 @@ nothing of what stands in them. Imports no torch.
 """
 
 import contextlib
+import errno
 import json
 import os
 import platform
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -142,47 +144,100 @@ class Run:
     def lock(self) -> Iterator[None]:
         """Hold the folder for this process; released at the end, and by the system on a crash.
 
+        The lock is the system's own (``flock``), so that of a dead process is free; what stands in
+        ``run.lock`` only says whose it is.
+
         Raises:
-            RunError: another process holds it (its pid is named).
+            RunError: another process holds it (its pid is named), or the folder is read-only.
         """
         import fcntl
 
         path = self.path / "run.lock"
-        with path.open("a+") as file:
+        try:
+            file = path.open("a+")
+        except OSError as error:
+            raise RunError(f"{path}: cannot be opened ({error.strerror}); {mend(error)}") from error
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 file.seek(0)
-                owner = file.read().strip() or "unknown"
                 raise RunError(
-                    f"{self.path}: process {owner} is working on it; wait for it or end it"
+                    f"{self.path}: {_owner(file.read())} is working on it; wait for it or end it"
                 ) from error
-            file.seek(0)
-            file.truncate()
-            file.write(str(os.getpid()))
-            file.flush()
+            except OSError as error:
+                raise RunError(f"{path}: cannot be locked ({error.strerror})") from error
+            with _named(path):
+                file.seek(0)
+                file.truncate()
+                file.write(f"{os.getpid()} {socket.gethostname()}")
+                file.flush()
             yield
+
+    def tidy(self) -> None:
+        """Remove what a killed process left half-written; for the holder of the lock."""
+        for path in (self.record, self.history, self.model):
+            for left_over in self.path.glob(f".{path.name}.*.tmp"):
+                left_over.unlink(missing_ok=True)
+
+
+def _owner(text: str) -> str:
+    """Whose lock it is, from what stands in it; the host where it is another one."""
+    pid, _, host = text.strip().partition(" ")
+    elsewhere = f" on {host}" if host.isprintable() and host != socket.gethostname() else ""
+    return f"process {pid}{elsewhere if host else ''}" if pid.isdecimal() else "another process"
+
+
+def mend(error: OSError) -> str:
+    """What to do about a file that cannot be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "make room on the disk"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "make its folder writable"
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return "put its folder back"
+    return "see to the disk"
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Let an OSError say which file it is about; a failing write by itself does not."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
     """Write ``path`` so that a reader, or a crash at any moment, sees the old or the new content.
 
     Temporary file in the same folder, fsync, rename, fsync of the folder.
+
+    Raises:
+        OSError: it cannot be written; ``path`` is named, and holds what it held before.
     """
     data = content.encode() if isinstance(content, str) else content
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes private files; this is what open() would have made.
-        Path(name).chmod(0o666 & ~_umask())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+    with _named(path):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb", buffering=0) as file:
+                _write_all(file.fileno(), data)
+                os.fsync(file.fileno())
+            # mkstemp makes private files; this is what open() would have made.
+            Path(name).chmod(0o666 & ~_umask())
+            Path(name).replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                Path(name).unlink()
+            raise
+        sync_folder(path.parent)
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    # Not through a buffered file: where the disk is full, that would try once more on closing.
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
 
 
 def _umask() -> int:

@@ -1,11 +1,15 @@
 """Bad rows of csv files: each one line with row and column, or left out, counted and listed."""
 
 import csv
+import importlib.util
 import re
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mien.data import tables
 from mien.data.sources import read
@@ -111,7 +115,9 @@ def test_unusual_but_right_values_are_read(tmp_path: Path) -> None:
 
 def test_an_unknown_class_is_one_error_for_the_whole_file(tmp_path: Path) -> None:
     path = source(tmp_path, f"contempt,{GOOD},Training")
-    with pytest.raises(LayoutError, match=r"unknown class contempt .*--map contempt=disgust"):
+    with pytest.raises(
+        LayoutError, match=r"contempt \(first in row 3, column 1;.*--map contempt=disgust"
+    ):
         read(path)
     assert read(path, label_map={"contempt": "disgust"}).labels.tolist() == [3, 1, 4]
     numbers = source(tmp_path, f"7,{GOOD},Training")
@@ -134,9 +140,9 @@ def test_an_unknown_class_is_one_error_for_the_whole_file(tmp_path: Path) -> Non
 def test_a_table_without_rows_or_columns(content: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / "fer2013.csv"
     path.write_bytes(content)
-    for given in (path, tmp_path):
+    for place in (path, tmp_path):
         with pytest.raises(LayoutError, match=message):
-            read(given)
+            read(place)
 
 
 def test_a_header_of_many_columns_is_shortened(tmp_path: Path) -> None:
@@ -172,13 +178,84 @@ def test_hostile_cells_and_lines_end_in_an_error_and_bounded_memory(
     path = source(tmp_path, f"3,{'1 ' * 15_000},Training", "x," * 500_000, f'3,"{GOOD}')
     images = read(path, skip_bad=True)
     assert [p.where for p in images.problems] == [
-        "row 3",
+        "row 3, column 2 (pixels)",
         "row 4, column 4",
         "row 5, column 3 (Usage)",
     ]
     assert "field larger" in images.problems[0].what
     assert images.ids.tolist() == ["row 2"]
     assert csv.field_size_limit() == before
+
+
+def test_where_the_parser_gives_up_is_named(tmp_path: Path) -> None:
+    path = source(
+        tmp_path, f"3,{GOOD}\rx,Training", "3\r3,1 2,Training", f'"3,""\n",{GOOD},"a""b"\rx'
+    )
+    images = read(path, skip_bad=True)
+    assert [p.where for p in images.problems] == [
+        "row 3, column 2 (pixels)",
+        "row 4, column 1 (emotion)",
+        "row 5, column 3 (Usage)",
+    ]
+    (tmp_path / "x.csv").write_bytes(b"emotion,pix\rels,Usage\n")
+    with pytest.raises(RecordError, match=r"row 1, column 2: "):
+        read(tmp_path / "x.csv")
+
+
+def test_a_thousand_ways_to_spoil_a_row(tmp_path: Path) -> None:
+    """The first 150 of them: ``scripts/corrupt_csv.py`` does them all."""
+    script = Path(__file__).parents[2] / "scripts" / "corrupt_csv.py"
+    spec = importlib.util.spec_from_file_location("corrupt_csv", script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    kinds, findings = module.run(150, 0, tmp_path)
+    assert findings == []
+    assert len(kinds) >= 12
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_nothing_trains_on_a_spoilt_row(number: int, tmp_path: Path) -> None:
+    from mien.jobs.train import TrainOptions, train
+
+    path = source(tmp_path, BAD[number][0])
+    with pytest.raises(RecordError, match="row 3, column 2"):
+        train(TrainOptions(source=str(path), threads=1), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+CELLS = st.tuples(
+    st.integers(0, 6),
+    st.lists(st.integers(0, 255), min_size=64, max_size=64),
+    st.sampled_from(["Training", "PublicTest", "PrivateTest"]),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(CELLS, min_size=1, max_size=6), st.data())
+def test_any_table_reads_back_however_it_is_written(
+    rows: list[tuple[int, list[int], str]], data: st.DataObject
+) -> None:
+    """Quoting, blanks, zeros in front, line ends, blank lines and a mark change nothing."""
+    end = data.draw(st.sampled_from(["\n", "\r\n"]))
+    lines = [data.draw(st.sampled_from(["emotion,pixels,Usage", " emotion, pixels, Usage"]))]
+    for label, values, usage in rows:
+        blank = data.draw(st.sampled_from([" ", "  ", " \t"]))
+        width = data.draw(st.sampled_from([1, 3, 5]))
+        cells = [str(label), blank.join(f"{value:0{width}d}" for value in values), usage]
+        quoted = data.draw(st.booleans())
+        lines.append(",".join(f'"{cell}"' if quoted else cell for cell in cells))
+        lines += [""] * data.draw(st.integers(0, 1))
+    mark = data.draw(st.sampled_from([b"", b"\xef\xbb\xbf"]))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "faces.csv"
+        path.write_bytes(mark + end.join(lines).encode())
+        images = read(path, size=8, cache=False)
+    assert images.labels.tolist() == [label for label, _, _ in rows]
+    np.testing.assert_array_equal(images.images.reshape(len(rows), 64), [v for _, v, _ in rows])
+    names = {"Training": 0, "PublicTest": 1, "PrivateTest": 2}
+    assert images.splits.tolist() == [names[usage] for _, _, usage in rows]
 
 
 def test_the_side_is_what_most_rows_have(tmp_path: Path) -> None:

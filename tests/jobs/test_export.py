@@ -1,5 +1,6 @@
 """The exported file answers as torch does, by a formula written out here, for every network."""
 
+import copy
 import json
 
 import numpy as np
@@ -72,8 +73,17 @@ def onnxruntime_metadata(session):
     return json.loads(session.get_modelmeta().custom_metadata_map["mien"])
 
 
-def test_eight_bits_and_what_they_cost(tmp_path):
-    save_model(tmp_path / "net.safetensors", small(temperature=1.0))
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A model and its graph, so that exporting, which takes seconds, happens once."""
+    folder = tmp_path_factory.mktemp("exported")
+    save_model(folder / "net.safetensors", small(novelty=False, temperature=1.0))
+    return folder / "net.safetensors", onnx.load(str(export(folder / "net.safetensors").out))
+
+
+def test_eight_bits_and_what_they_cost(tmp_path, exported, monkeypatch):
+    (tmp_path / "net.safetensors").write_bytes(exported[0].read_bytes())
+    monkeypatch.setattr(job, "to_onnx", lambda served, **more: exported[1])
     result = export(tmp_path / "net.safetensors", int8=True, source="synthetic:400")
     assert result.out.name == "net-int8.onnx"
     assert not result.parity.drawn
@@ -86,12 +96,11 @@ def test_eight_bits_and_what_they_cost(tmp_path):
     assert read_onnx(result.out).meta["form"] == "int8"
 
 
-def test_a_graph_that_disagrees_is_not_written(tmp_path, monkeypatch):
-    save_model(tmp_path / "net.safetensors", small(novelty=False))
-    true = job.to_onnx
+def test_a_graph_that_disagrees_is_not_written(tmp_path, exported, monkeypatch):
+    (tmp_path / "net.safetensors").write_bytes(exported[0].read_bytes())
 
     def spoiled(served, **more):
-        proto = true(served, **more)
+        proto = copy.deepcopy(exported[1])
         for tensor in proto.graph.initializer:
             if tensor.name.endswith("head.2.bias"):
                 values = onnx.numpy_helper.to_array(tensor) + np.arange(7, dtype=np.float32)

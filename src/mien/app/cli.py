@@ -29,6 +29,7 @@ from mien.app.commands import (
     predict,
     regions,
     report,
+    serve,
     train,
     trust,
     tune,
@@ -48,7 +49,7 @@ app = typer.Typer(
 )
 for command in (
     demo, predict, train, evaluate, compare, report, explain, regions, pairs, filters, trust,
-    audit, label, draw, architecture, check, tune, export, models, card,
+    audit, label, draw, architecture, check, tune, export, models, card, serve,
 ):  # fmt: skip
     command.add_to(app)
 

@@ -37,6 +37,12 @@ _EXTRA_OF = {
     "markupsafe": "train",
     "optuna": "tune",
     "sqlalchemy": "tune",
+    "fastapi": "serve",
+    "starlette": "serve",
+    "pydantic": "serve",
+    "uvicorn": "serve",
+    "prometheus_client": "serve",
+    "python_multipart": "serve",
 }
 
 # A pipe or a file has no width; tables in it are as wide as they need.

@@ -12,13 +12,15 @@ import shutil
 import tempfile
 import time
 import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.errors import DataError
 from mien.types import ImageSet, Problem
 
 MAX_BYTES = 4 * 2**30
@@ -89,6 +91,37 @@ def store(key: str, images: ImageSet) -> ImageSet | None:
     return load(key)
 
 
+@contextlib.contextmanager
+def watch(images: ImageSet) -> Iterator[Callable[[], None]]:
+    """A question to be asked now and then while ``images`` are in use: are they what they were?
+
+    Pictures from the cache are mapped from a file, so whoever writes into that file changes them.
+    The question raises DataError then. That the file is gone from its folder does not matter.
+    """
+    base: Any = images.images
+    while base is not None and not isinstance(base, np.memmap):
+        base = getattr(base, "base", None)
+    with contextlib.ExitStack() as opened:
+        file: BinaryIO | None = None
+        if base is not None and base.filename is not None:
+            with contextlib.suppress(OSError):  # another process may have dropped it since
+                file = opened.enter_context(Path(base.filename).open("rb"))
+        before = _state(file)
+
+        def ask() -> None:
+            if file is not None and _state(file) != before:
+                raise DataError(f"{file.name}: the kept pictures changed while they were in use")
+
+        yield ask
+
+
+def _state(file: BinaryIO | None) -> tuple[int, int]:
+    if file is None:
+        return 0, 0
+    info = os.fstat(file.fileno())
+    return info.st_size, info.st_mtime_ns
+
+
 def _write(entry: Path, images: ImageSet) -> None:
     checksums: dict[str, int] = {}
     for name in _ARRAYS:
@@ -96,6 +129,7 @@ def _write(entry: Path, images: ImageSet) -> None:
         with path.open("wb") as file:
             np.save(file, getattr(images, name), allow_pickle=False)
         checksums[name] = _checksum(path)
+        path.chmod(0o444)  # it is mapped where it is used: nobody should write into it
     record = {
         "version": _VERSION,
         "arrays": checksums,

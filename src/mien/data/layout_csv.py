@@ -118,7 +118,7 @@ class _Reader:
         first = list(islice(self.table.rows, _FIRST_ROWS))
         self.side = self._most_common_side(first)
         values, numbers, texts, splits = bytearray(), list[int](), list[str](), list[int]()
-        known: dict[str, str] = {}
+        known, first_seen = dict[str, str](), dict[str, str]()
         for row in self._checked(chain(first, self.table.rows)):
             try:
                 text, split, face = self._parsed(row)
@@ -129,12 +129,13 @@ class _Reader:
             values += face
             numbers.append(row.number)
             texts.append(known.setdefault(text, text))
+            first_seen.setdefault(text, f"row {row.number}, column {self.emotion + 1}")
             splits.append(split)
         if not numbers:
             bad = f"; {len(self.problems.found):,} bad rows" if self.problems.found else ""
             raise LayoutError(f"{self.where}: no usable rows below the header{bad}")
         self.how.progress("reading rows", len(numbers), len(numbers))
-        classes, index = name_classes(known, self.how, self.files)
+        classes, index = name_classes(known, self.how, self.files, first_seen)
         return Draft(
             images=self._images(values),
             labels=np.array([index[text] for text in texts], np.int64),

@@ -130,12 +130,13 @@ def _is_number(text: str) -> bool:
 
 
 def name_classes(
-    found: Iterable[str], how: How, files: Files
+    found: Iterable[str], how: How, files: Files, places: Mapping[str, str] | None = None
 ) -> tuple[tuple[str, ...], dict[str, int]]:
     """The classes of a source, and which of them each name that was found stands for.
 
     With ``classes="seven"`` these are always the seven. With ``"found"`` they are those present:
     in FER2013's names and order where all are aliases of the seven, else as they stand, sorted.
+    places: where each name stands first, for the message.
 
     Raises:
         LayoutError: names that stand for none of the seven (with ``"seven"``).
@@ -146,9 +147,11 @@ def name_classes(
     if how.classes == "seven" and strangers:
         listed = ", ".join(map(shown, strangers[:20])) + (" …" if len(strangers) > 20 else "")
         others = ", ".join(map(shown, [n for n in names if known[n] is not None][:20]))
+        asides = [f"first in {places[strangers[0]]}"] if places else []
+        asides += [f"beside {others}"] if others else []
         raise LayoutError(
             f"{files.path}: unknown {'class' if len(strangers) == 1 else 'classes'} {listed}"
-            + (f" (beside {others})" if others else "")
+            + (f" ({'; '.join(asides)})" if asides else "")
             + "; map each to one of the seven, as in --map contempt=disgust, "
             "or take the classes as they are with --classes found"
         )

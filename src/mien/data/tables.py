@@ -6,6 +6,7 @@ from 1. UTF-8 with or without a byte-order mark is read; UTF-16 and UTF-32 are r
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,17 +68,19 @@ def open_table(files: Files, name: str) -> Iterator[Table]:
             stream, encoding="utf-8-sig", errors="surrogateescape", newline="\n"
         )
         try:
-            reader = csv.reader(_lines(text))
+            lines = _Lines(text)
+            reader = csv.reader(lines)
             try:
                 columns = [cell.strip() for cell in next(reader)]
             except StopIteration:
                 raise LayoutError(f"{where}: the file is empty") from None
             except csv.Error as error:
-                raise RecordError(f"{where}: row 1, column 1: {error}") from error
+                place = _broken_column(lines.seen)
+                raise RecordError(f"{where}: row 1, column {place}: {error}") from error
             for place, cell in enumerate(columns, 1):
                 if fault := text_fault(cell):
                     raise RecordError(f"{where}: row 1, column {place}: {fault}")
-            yield Table(columns, _rows(reader, columns), marked)
+            yield Table(columns, _rows(reader, lines, columns), marked)
         finally:
             text.detach()  # or it would close the stream, which is the opener's
 
@@ -106,34 +109,81 @@ def _check_marks(stream: BinaryIO, where: str) -> bool:
     return head.startswith(b"\xef\xbb\xbf")
 
 
-def _lines(text: io.TextIOWrapper) -> Iterator[str]:
-    """Lines cut at ``_MAX_LINE``: a file without line ends must not be read into memory whole."""
-    while line := text.readline(_MAX_LINE):
-        yield line
-        while len(line) == _MAX_LINE and not line.endswith("\n"):
-            line = text.readline(_MAX_LINE)
+class _Lines:
+    """Lines cut at ``_MAX_LINE``: a file without line ends must not be read into memory whole.
+
+    seen: the lines since it was last cleared, so those of the record in hand.
+    """
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self.seen: list[str] = []
+        self._lines = self._cut(text)
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.seen.append(line)
+        return line
+
+    @staticmethod
+    def _cut(text: io.TextIOWrapper) -> Iterator[str]:
+        while line := text.readline(_MAX_LINE):
+            yield line
+            while len(line) == _MAX_LINE and not line.endswith("\n"):
+                line = text.readline(_MAX_LINE)
 
 
-def _rows(reader: Iterator[list[str]], columns: list[str]) -> Iterator[Row]:
+def _rows(reader: Iterator[list[str]], lines: _Lines, columns: list[str]) -> Iterator[Row]:
     number = 1
     while True:
         number += 1
+        lines.seen.clear()
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            yield Row(number, [], (f"row {number}", f"no csv ({error})"))
+            place = _at(number, _broken_column(lines.seen), columns)
+            yield Row(number, [], (place, f"no csv ({error})"))
             continue
         if not cells:
             continue  # a blank line
         if len(cells) != len(columns):
-            place = min(len(cells), len(columns)) + 1
-            missing = f" ({shown(columns[place - 1])})" if place <= len(columns) else ""
+            place = _at(number, min(len(cells), len(columns)) + 1, columns)
             fault = f"{len(cells)} fields where the header has {len(columns)}"
-            yield Row(number, cells, (f"row {number}, column {place}{missing}", fault))
+            yield Row(number, cells, (place, fault))
             continue
         yield Row(number, cells)
+
+
+def _at(row: int, column: int, columns: list[str]) -> str:
+    name = f" ({shown(columns[column - 1])})" if column <= len(columns) else ""
+    return f"row {row}, column {column}{name}"
+
+
+def _broken_column(lines: list[str]) -> int:
+    """The column, from 1, in which the csv parser gave up on a record; it does not say itself.
+
+    It gives up on a carriage return in the middle of a line, and on a cell over its limit.
+    """
+    text = "".join(lines)
+    column, start, quoted, closed = 1, 0, False, -1
+    for mark in re.finditer('[",\r]', text):
+        at = mark.start()
+        if mark[0] == '"':
+            if quoted:
+                quoted, closed = False, at
+            elif at in (start, closed + 1):  # a doubled one stands for itself
+                quoted = True
+        elif quoted:
+            continue
+        elif at - start > MAX_CELL or (mark[0] == "\r" and text[at + 1 : at + 2] not in ("", "\n")):
+            return column
+        elif mark[0] == ",":
+            column, start = column + 1, at + 1
+    return column
 
 
 @contextmanager

@@ -9,8 +9,10 @@ import torch
 from lightning_fabric import Fabric
 
 from mien.config import from_json
+from mien.data.cache import watch
 from mien.data.loader import Pictures
-from mien.errors import OptionError, RunError
+from mien.errors import DataError, OptionError, RunError
+from mien.jobs.faults import kept
 from mien.jobs.hashes import write_training_hashes
 from mien.jobs.launch import launch, on_first, read_once
 from mien.jobs.network import fit_to_data, make_network
@@ -139,8 +141,8 @@ def train(
         ears.told(sentence)
     ears.told(f"{hardware.precision} on {hardware.accelerator}, {hardware.threads} threads "
               f"({hardware.reason})")  # fmt: skip
-    on_first(fabric, lambda: _write_record(Run.create(out), job, notes))
-    return _run(job, Run.open(out))
+    on_first(fabric, lambda: Run.create(out))
+    return _run(job, Run(Path(out)), notes)
 
 
 def _from_start(recipe: Recipe, options: TrainOptions, start: Start) -> tuple[Recipe, TrainOptions]:
@@ -191,7 +193,12 @@ def resume(
     # On a smaller machine it goes on with what is there, though no longer to the same bits.
     threads = min(options.threads, cores())
     fabric, _ = launch(options.accelerator, options.precision, threads)
-    images = read_once(fabric, options.source, options.data, ears.reading)
+    try:
+        images = read_once(fabric, options.source, options.data, ears.reading)
+    except DataError as error:
+        raise RunError(
+            f"{error}; the run {path} began with these pictures and needs them to go on"
+        ) from error
     if images.fingerprint != fingerprint:
         raise RunError(
             f"{options.source}: its pictures are not those that the run began with; "
@@ -218,12 +225,17 @@ def resume(
     return _run(job, run)
 
 
-def _run(job: _Job, run: Run) -> TrainResult:
+def _run(job: _Job, run: Run, notes: list[str] | None = None) -> TrainResult:
+    """Train, under the folder's lock. notes: what the record of a run that begins here tells."""
     images, device = job.images, job.fabric.device
     main = job.fabric.is_global_zero
     locked = contextlib.ExitStack()
     on_first(job.fabric, lambda: locked.enter_context(run.lock()))
-    with locked, _own_randomness(device):
+    with locked, _own_randomness(device), kept(run), watch(images) as sound:
+        if notes is not None:
+            on_first(job.fabric, lambda: _begin(run, job, notes))
+        if main:
+            run.tidy()
         network = make_network(
             job.recipe, images, job.selection.training, job.start.model if job.start else None
         )
@@ -237,6 +249,8 @@ def _run(job: _Job, run: Run) -> TrainResult:
             save_seconds=job.save_seconds,
             report=job.ears.training,
             stop=job.ears.stop,
+            told=job.ears.told,
+            sound=sound,
         )
         loop = Loop(job.fabric, task)
         trained = loop.run()
@@ -245,12 +259,18 @@ def _run(job: _Job, run: Run) -> TrainResult:
             architecture=job.recipe.architecture,
             config=job.recipe.model,
             classes=images.classes,
-            about=_about(job),
+            about=_about(job, loop.at.pieces),
         )
         if main:
             save_model(run.model, model)
     job.fabric.barrier()
     return TrainResult(run=run, model=model, images=images, rows=loop.at.rows, main=main)
+
+
+def _begin(run: Run, job: _Job, notes: list[str]) -> None:
+    with kept(run):  # here too, so that every rank hears of it
+        run.check_free()  # another process may have begun, and ended, before this one got the lock
+        _write_record(run, job, notes)
 
 
 def _write_record(run: Run, job: _Job, notes: list[str]) -> None:
@@ -279,9 +299,10 @@ def _write_record(run: Run, job: _Job, notes: list[str]) -> None:
     write_json(run.record, record)
 
 
-def _about(job: _Job) -> dict[str, object]:
+def _about(job: _Job, pieces: int) -> dict[str, object]:
     # No times, so that a resumed run's file is the same to the bit.
     return {
+        **({"batches_in_pieces": pieces} if pieces > 1 else {}),
         "recipe": recipe_to_json(job.recipe),
         "data_fingerprint": job.images.fingerprint,
         "hold_out_seed": job.options.hold_out_seed,

@@ -63,10 +63,10 @@ def read_tensor_file(path: Path | str, kind: str) -> TensorFile:
         raise ModelFileError(f"{path}: cannot be read ({reason})") from error
     meta = _metadata(content, path)
     if meta.get("kind") != kind:
-        raise ModelFileError(f"{path}: a mien {meta.get('kind')!r} file, not a {kind}")
+        raise ModelFileError(f"{path}: a mien '{said(meta.get('kind'))}' file, not a {kind}")
     if meta.get("version") != VERSION:
         raise ModelFileError(
-            f"{path}: format version {meta.get('version')!r}; this mien reads version {VERSION}"
+            f"{path}: format version {said(meta.get('version'))}; this mien reads version {VERSION}"
         )
     checksum = str(meta.get("checksum"))
     if len(checksum) != len(_BLANK) or _digest(content, checksum) != checksum:
@@ -81,6 +81,28 @@ def read_card(path: Path | str) -> dict[str, Any]:
         ModelFileError: as ``read_tensor_file``.
     """
     return read_tensor_file(path, "model").meta
+
+
+def class_names(meta: dict[str, Any], path: Path) -> tuple[str, ...]:
+    """The classes that a card names: different, printable words, since they are shown as they are.
+
+    Raises:
+        ModelFileError: they are something else.
+    """
+    names = meta.get("classes")
+    good = isinstance(names, list) and all(
+        isinstance(name, str) and name.strip() and name.isprintable() and len(name) <= 100
+        for name in names
+    )
+    if not good or len(set(names)) < len(names):  # type: ignore[arg-type]
+        raise ModelFileError(f"{path}: its metadata cannot be used (classes: no different names)")
+    return tuple(names)  # type: ignore[arg-type]
+
+
+def said(text: object) -> str:
+    """What a stranger's file, or an error about it, says: printable, and short enough to show."""
+    plain = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+    return plain if len(plain) <= 200 else f"{plain[:199]}…"
 
 
 def _digest(content: bytes, checksum: str) -> str:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mien.config import to_json
 from mien.errors import ModelFileError, OptionError
-from mien.models.card import blank_metadata, read_tensor_file, seal
+from mien.models.card import blank_metadata, class_names, read_tensor_file, said, seal
 from mien.models.registry import build, config_from_json
 from mien.runs import write_atomic
 
@@ -70,7 +70,7 @@ def unpack(path: Path | str, kind: str) -> tuple[dict[str, Tensor], dict[str, An
     try:
         return safetensors_torch.load(file.content), file.meta
     except (SafetensorError, ValueError, KeyError, RuntimeError, OverflowError) as error:
-        raise ModelFileError(f"{path}: its tensors cannot be read ({error})") from error
+        raise ModelFileError(f"{path}: its tensors cannot be read ({said(error)})") from error
 
 
 def model_bytes(model: Model, *, half: bool = False) -> bytes:
@@ -127,10 +127,10 @@ def load_model(path: Path | str) -> Model:
     try:
         name = str(meta["architecture"])
         config = config_from_json(name, meta["config"])
-        classes = tuple(str(label) for label in meta["classes"])
+        classes = class_names(meta, path)
         about = dict(meta["about"])
     except (OptionError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelFileError(f"{path}: its metadata cannot be used ({error})") from error
+        raise ModelFileError(f"{path}: its metadata cannot be used ({said(error)})") from error
     if len(classes) != config.classes:
         raise ModelFileError(f"{path}: {len(classes)} class names for {config.classes} outputs")
     extras = {key: tensors.pop(key) for key in sorted(tensors) if key.startswith(EXTRA)}
@@ -176,7 +176,7 @@ def _restore(name: str, config: Any, tensors: dict[str, Tensor], path: Path) -> 
         wrong = sorted(
             key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)
         )
-        raise ModelFileError(f"{path}: tensor '{wrong[0]}' does not fit the network '{name}'")
+        raise ModelFileError(f"{path}: tensor '{said(wrong[0])}' does not fit the network '{name}'")
     if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
         raise ModelFileError(f"{path}: its weights are not all finite numbers")
     network.load_state_dict(tensors, assign=True)

@@ -52,8 +52,9 @@ class ResidualConfig:
             raise OptionError(f"classes {self.classes}: at least 2 are needed")
         if min(self.stem, *self.widths) < 1:
             raise OptionError("stem and widths: every layer needs at least one channel")
-        if min(self.blocks) < 1:
-            raise OptionError(f"blocks {self.blocks}: at least one for each stage")
+        # A stranger's file may ask for a thousand million, which takes for ever to count up.
+        if not all(1 <= number <= 100 for number in self.blocks):
+            raise OptionError(f"blocks {self.blocks}: from 1 to 100 for each stage")
         if self.squeeze < 0 or self.squeeze > min(self.widths):
             raise OptionError(f"squeeze {self.squeeze}: 0, or up to the narrowest stage's width")
         if not (0 <= self.drop_path < 1 and 0 <= self.dropout < 1):

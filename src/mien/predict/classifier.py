@@ -21,7 +21,7 @@ from mien.types import Scores
 BACKENDS = ("auto", "onnx", "torch")
 # Of crops; more are no faster, and a layer's output for these stays within the caches' reach.
 BATCH = 64
-_ELEMENTS = {1: np.dtype("<f4"), 10: np.dtype("<f2")}
+_ELEMENTS: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 10: np.dtype("<f2")}
 
 
 class Classifier(Protocol):
@@ -142,10 +142,11 @@ class OnnxClassifier:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or available()
         options.log_severity_level = 3
-        held = _outside(file, place)
-        if held:
-            values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in held.values()]
-            options.add_external_initializers(list(held), values)
+        # Kept, since the runtime may look at these bytes for as long as it lives.
+        self._held = _outside(file, place)
+        if self._held:
+            values = [onnxruntime.OrtValue.ortvalue_from_numpy(a) for a in self._held.values()]
+            options.add_external_initializers(list(self._held), values)
         try:
             self._session = onnxruntime.InferenceSession(
                 file.content, options, providers=["CPUExecutionProvider"]
@@ -261,5 +262,5 @@ def _array(tensor: Outside, content: bytes, place: Path) -> NDArray[Any]:
         or not 0 <= tensor.offset <= len(content) - tensor.length
     ):
         raise ModelFileError(f"{place}: its tensor '{tensor.name[:60]}' lies nowhere")
-    flat = np.frombuffer(content, dtype=element, count=count, offset=tensor.offset)
+    flat: NDArray[Any] = np.frombuffer(content, element, count=count, offset=tensor.offset)
     return flat.reshape(tensor.shape)

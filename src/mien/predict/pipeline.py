@@ -17,7 +17,7 @@ from mien.errors import OptionError
 from mien.predict.crops import crops
 from mien.predict.faces import Detector, open_detector
 from mien.predict.pictures import Picture, is_one, read_picture, several
-from mien.types import Box, Detection, Face
+from mien.types import Box, Detection, Face, Scores
 
 if TYPE_CHECKING:
     from mien.predict.classifier import Classifier
@@ -215,7 +215,10 @@ class Predictor:
     def _read(self, cut: NDArray[np.uint8], wanted: Sequence["_Wanted"]) -> list[Face]:
         if not wanted:
             return []
-        scores = self.classifier.classify(cut)
+        return self.faces_of(self.classifier.classify(cut), wanted)
+
+    def faces_of(self, scores: Scores, wanted: Sequence["_Wanted"]) -> list[Face]:
+        """What to say of faces (``Cut.wanted``) whose crops' scores are known, in that order."""
         starts = [0, *accumulate(len(one.looks) for one in wanted)]
         faces = []
         for one, start, end in zip(wanted, starts, starts[1:], strict=False):

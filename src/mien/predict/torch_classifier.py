@@ -49,7 +49,8 @@ class TorchClassifier:
         self.precision = _precision(precision)
         served = Served(network, temperature=self.confidence.temperature,
                         flip=self.confidence.flip)  # fmt: skip
-        self._served = served.eval().to(memory_format=torch.channels_last)
+        self._served = served.eval()
+        self._served.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._threads, self._lock = threads, threading.Lock()
 
     def classify(self, crops: NDArray[np.uint8]) -> Scores:

@@ -2,6 +2,10 @@
 
 import csv
 import io
+import os
+import socket
+import struct
+import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -62,31 +66,56 @@ def read_history(path: Path) -> list[Row]:
 
 
 class HistoryWriter:
-    """Keeps the rows and writes both forms as they come."""
+    """Keeps the rows and writes both forms as they come.
+
+    TensorBoard's events are written here and not by a SummaryWriter, whose thread dies without a
+    word on a full disk and leaves training waiting for it.
+
+    Raises:
+        OSError: something cannot be written.
+    """
 
     def __init__(self, path: Path, rows: list[Row]) -> None:
-        from tensorboardX import SummaryWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
 
         self.path = path
         self.rows = list(rows)
+        folder = path.parent / "tensorboard"
+        folder.mkdir(exist_ok=True)
+        name = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}.{os.getpid()}"
+        self._events = folder / name
         # On resuming, TensorBoard is told to drop what an interrupted epoch had written.
-        self._events: Any = SummaryWriter(
-            str(path.parent / "tensorboard"), purge_step=len(rows) + 1, flush_secs=10
+        start = SessionLog(status=SessionLog.START)
+        self._append(
+            Event(file_version="brain.Event:2"), Event(step=len(rows) + 1, session_log=start)
         )
         write_atomic(path, history_csv(self.rows))
 
     def add(self, row: Row) -> None:
         """Append an epoch."""
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.summary import scalar
+
         self.rows.append(row)
         write_atomic(self.path, history_csv(self.rows))
+        values = {"learning_rate": row.learning_rate, "images_per_second": row.images_per_second}
         for kind in ("loss", "accuracy"):
-            pair = {part: getattr(row, f"{part}_{kind}") for part in ("train", "validation")}
-            for part, value in pair.items():
-                self._events.add_scalar(f"{kind}/{part}", value, row.epoch)
-        self._events.add_scalar("learning_rate", row.learning_rate, row.epoch)
-        self._events.add_scalar("images_per_second", row.images_per_second, row.epoch)
-        self._events.flush()
+            for part in ("train", "validation"):
+                values[f"{kind}/{part}"] = getattr(row, f"{part}_{kind}")
+        self._append(
+            *(Event(step=row.epoch, summary=scalar(name, value)) for name, value in values.items())
+        )
 
-    def close(self) -> None:
-        """Finish the event file."""
-        self._events.close()
+    def _append(self, *events: Any) -> None:
+        """Add to the event file: length, its checksum, the event, its checksum (TFRecord)."""
+        from tensorboardX.record_writer import masked_crc32c
+
+        content = b""
+        for event in events:
+            event.wall_time = time.time()
+            data = event.SerializeToString()
+            length = struct.pack("<Q", len(data))
+            content += length + struct.pack("<I", masked_crc32c(length))
+            content += data + struct.pack("<I", masked_crc32c(data))
+        with self._events.open("ab", buffering=0) as file:
+            file.write(content)

@@ -7,13 +7,11 @@ step, rank), so a run that was interrupted ends with the same bits as one that w
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn import functional
 
 from mien.data.augment import augment
 from mien.data.loader import Pictures, Sampler, mix, sampling_weights
@@ -21,14 +19,15 @@ from mien.data.mixing import mix_pictures
 from mien.errors import MienError, RunError
 from mien.runs import Run
 from mien.train.clock import Clock
+from mien.train.finite import first_not_finite, gradients, largest, not_finite
 from mien.train.history import HistoryWriter, Row
+from mien.train.measure import measure, sum_over_ranks
+from mien.train.memory import halved, is_out_of_memory
 from mien.train.objective import class_weights, training_loss
 from mien.train.optim import Average, learning_rate, make_optimizer
 from mien.train.recipes import Recipe
 from mien.train.state import Holders, Position, load_state, save_state
 from mien.train.teachers import Teaching
-
-EVALUATION_BATCH = 512
 
 
 class Interrupted(MienError):  # noqa: N818 - it is a wish granted, not a fault
@@ -55,7 +54,8 @@ class Status:
 class Task:
     """What is trained on what, and by which teachers' example.
 
-    ``report`` hears of progress; ``stop`` asks for an early end.
+    ``report`` hears of progress, ``told`` sentences; ``stop`` asks for an early end. ``sound`` is
+    asked before each save, and raises where the pictures are no longer what training began with.
     """
 
     network: nn.Module
@@ -67,6 +67,8 @@ class Task:
     save_seconds: float = 60.0
     report: Callable[[Status], None] = lambda status: None
     stop: Callable[[], bool] = lambda: False
+    told: Callable[[str], None] = lambda sentence: None
+    sound: Callable[[], None] = lambda: None
 
 
 class Loop:
@@ -94,7 +96,7 @@ class Loop:
         self.sample = task.training.subset(_fixed_sample(len(task.training), self.recipe))
         self.generator = torch.Generator(device=fabric.device)
         self.holders = Holders(network, self.average, self.optimizer)
-        self.at = load_state(task.run.state, self.holders)
+        self.at = self.kept = load_state(task.run.state, self.holders)
         # Saved is the sum over all ranks; each goes on from its equal share.
         self.loss_sum = self._sum(self.at.running_loss / fabric.world_size)
         self.clock = Clock(self.at.seconds, self.at.step_seconds)
@@ -105,22 +107,20 @@ class Loop:
 
         Raises:
             Interrupted: ``stop`` said so; the state is saved.
-            RunError: the loss is no longer a finite number, or no saved state can be used.
+            RunError: the loss is no longer a finite number, memory is too small, or no saved
+                state can be used. OSError: something could not be written. What was saved before
+                is untouched in each case.
         """
         writer = None
         if self.fabric.is_global_zero:
             writer = HistoryWriter(self.task.run.history, list(self.at.rows))
-        try:
-            while self.at.epoch < self.recipe.epochs:
-                self._epoch()
-                self._end_epoch()
-                if writer:
-                    writer.add(self.at.rows[-1])
-                self._save()
-                self._report()
-        finally:
+        while self.at.epoch < self.recipe.epochs:
+            self._epoch()
+            self._end_epoch()
             if writer:
-                writer.close()
+                writer.add(self.at.rows[-1])
+            self._save()
+            self._report()
         return self.average.model
 
     def _epoch(self) -> None:
@@ -142,21 +142,48 @@ class Loop:
 
     def _step(self, chosen: Tensor, size: int) -> None:
         step = self.at.epoch * self.sampler.steps + self.at.step
-        seed = mix(self.recipe.seed, step, self.fabric.global_rank)
-        torch.manual_seed(seed)
-        self.generator.manual_seed(seed)
-        images_NCHW, labels_N = self.task.training.get(chosen)
-        images_NCHW = augment(images_NCHW, self.recipe.augment, self.generator)
-        loss = self._loss(images_NCHW, labels_N, chosen, step)
-        # DDP takes the mean over ranks; the factor makes it the mean over the batch's images.
-        self.fabric.backward(loss * (len(chosen) * self.fabric.world_size / size))
+        while (loss := self._tried(chosen, size, step)) is None:
+            pieces, sentence = halved(self.at.pieces, len(chosen), self.fabric.world_size)
+            self.at = replace(self.at, pieces=pieces)
+            self.task.told(sentence)
+        most = largest(gradients(self.network)).to(loss.device)
+        if not math.isfinite(float(loss + most)):
+            self._not_finite(lambda: self._gradient(chosen, size, step))
         for group in self.optimizer.param_groups:
             total = self.recipe.epochs * self.sampler.steps
             group["lr"] = learning_rate(step, total, self.recipe.optim)
         self.wrapped.step()
         self.wrapped.zero_grad()
         self.average.update(self.network, step)
-        self.loss_sum += loss.detach().double() * len(chosen)
+        self.loss_sum += loss
+
+    def _tried(self, chosen: Tensor, size: int, step: int) -> Tensor | None:
+        """What ``_gradient`` gives; None, and no gradient, where memory was too small."""
+        try:
+            return self._gradient(chosen, size, step)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        # Here, where the error and with it the tensors of its frames are gone.
+        self.wrapped.zero_grad()
+        if self.fabric.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return None
+
+    def _gradient(self, chosen: Tensor, size: int, step: int) -> Tensor:
+        """Add up the gradients of a batch's pieces; the sum of its images' losses."""
+        seed = mix(self.recipe.seed, step, self.fabric.global_rank)
+        torch.manual_seed(seed)
+        self.generator.manual_seed(seed)
+        total = self._sum(0.0)
+        for piece in torch.tensor_split(chosen, self.at.pieces):
+            images_NCHW, labels_N = self.task.training.get(piece)
+            images_NCHW = augment(images_NCHW, self.recipe.augment, self.generator)
+            loss = self._loss(images_NCHW, labels_N, piece, step)
+            # DDP takes the mean over ranks; the factor makes it the mean over the batch's images.
+            self.fabric.backward(loss * (len(piece) * self.fabric.world_size / size))
+            total += loss.detach().double() * len(piece)
+        return total
 
     def _loss(self, images_NCHW: Tensor, labels_N: Tensor, chosen: Tensor, step: int) -> Tensor:
         mixed, objective = None, self.recipe.objective
@@ -194,22 +221,25 @@ class Loop:
             seconds=self.clock.seconds,
             images_per_second=len(self.task.training) / max(step_seconds, 1e-9),
         )
-        self.at = Position(epoch=self.at.epoch + 1, rows=(*self.at.rows, row))
+        rows = (*self.at.rows, row)
+        self.at = Position(epoch=self.at.epoch + 1, rows=rows, pieces=self.at.pieces)
         self.loss_sum = self._sum(0.0)
         self.clock.new_epoch()
 
     def _save(self) -> None:
         total = float(self._total(self.loss_sum))
         at = self.at.with_sums(total, self.clock.seconds, self.clock.step_seconds)
+        self.task.sound()
+        self._check_finite(total)
         if self.fabric.is_global_zero:
             folder = self.task.run.state
             save_state(folder, at, self.sampler.steps, self.holders)
+        self.kept = at
         self.clock.saved()
 
     def _report(self) -> None:
         loss = float(self.loss_sum) / max(self.at.step * self.sampler.total, 1)
         loss *= self.sampler.steps * self.fabric.world_size
-        self._check_finite(loss)
         left = (self.recipe.epochs - self.at.epoch) * self.sampler.steps - self.at.step
         seen = self.at.step * self.sampler.total / self.sampler.steps
         self.task.report(
@@ -226,11 +256,25 @@ class Loop:
         )
 
     def _check_finite(self, *losses: float) -> None:
-        if not all(math.isfinite(loss) for loss in losses):
-            raise RunError(
-                f"the loss is no longer a finite number (epoch {self.at.epoch + 1}, step "
-                f"{self.at.step}); try a lower --learning-rate or --precision fp32"
-            )
+        """Refuse to save or to go on with what is spoilt: losses, weights or statistics."""
+        name = not_finite(self.network)
+        if name or not all(math.isfinite(loss) for loss in losses):
+            raise self._stopped(f"'{name}' overflowed in the step before" if name else "")
+
+    def _not_finite(self, again: Callable[[], Tensor]) -> None:
+        """Do the step in hand again, before it changed any weight, to see where it went wrong."""
+        self.wrapped.zero_grad()
+        raise self._stopped(f"first in {first_not_finite(self.network, again)}")
+
+    def _stopped(self, where: str) -> RunError:
+        kept, at = self.kept, self.at
+        last = f"the state after epoch {kept.epoch}, step {kept.step} of the next"
+        saved = f"{last}, is kept" if kept.epoch + kept.step else "no state was saved yet"
+        return RunError(
+            f"the loss is no longer a finite number (epoch {at.epoch + 1}, step {at.step + 1}"
+            f"{': ' if where else ''}{where}); {saved}; going on would end here again: "
+            "train anew with a lower --learning-rate or with --precision fp32"
+        )
 
     def _agreed(self, wish: bool) -> bool:
         # Ranks hear a signal, and read the clock, at different steps; all must act at the same one.
@@ -243,27 +287,6 @@ class Loop:
 
     def _total(self, value: Tensor) -> Tensor:
         return sum_over_ranks(self.fabric, value)
-
-
-def measure(fabric: Fabric, network: nn.Module, pictures: Pictures) -> tuple[float, float]:
-    """Mean cross-entropy in nats and accuracy 0..1 in evaluation mode, over all ranks together."""
-    mine = torch.tensor_split(torch.arange(len(pictures)), fabric.world_size)[fabric.global_rank]
-    sums = torch.zeros(2, dtype=torch.float64, device=fabric.device)
-    network.eval()
-    with torch.no_grad(), fabric.autocast():
-        for chosen in torch.split(mine, EVALUATION_BATCH):
-            images_NCHW, labels_N = pictures.get(chosen)
-            logits_NK = network(images_NCHW).float()
-            sums[0] += functional.cross_entropy(logits_NK, labels_N, reduction="sum")
-            sums[1] += (logits_NK.argmax(1) == labels_N).sum()
-    loss, accuracy = (sum_over_ranks(fabric, sums) / len(pictures)).tolist()
-    return loss, accuracy
-
-
-def sum_over_ranks(fabric: Fabric, value: Tensor) -> Tensor:
-    """The sum of a tensor over all ranks, on every rank."""
-    total: Any = fabric.all_reduce(value, reduce_op="sum") if fabric.world_size > 1 else value
-    return torch.as_tensor(total)
 
 
 def _fixed_sample(total: int, recipe: Recipe) -> Tensor:

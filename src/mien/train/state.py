@@ -25,6 +25,7 @@ class Position:
 
     epoch: epochs finished. step: steps done in the next one. running_loss: sum over those steps of
     loss times images. rows: the history so far. seconds: time spent in the unfinished epoch.
+    pieces: into how many parts each batch is cut because memory was too small for it whole.
     Order, augmentation and dropout draw from seeds derived from the recipe's seed, the epoch and
     the step, so these numbers are the random state too.
     """
@@ -35,6 +36,7 @@ class Position:
     seconds: float = 0.0
     step_seconds: float = 0.0
     rows: tuple[Row, ...] = ()
+    pieces: int = 1
 
     def next_step(self) -> "Position":
         """One step further in the same epoch."""

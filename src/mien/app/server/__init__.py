@@ -1,0 +1,1 @@
+"""``mien serve``: the prediction pipeline behind HTTP; thin, and closed by default."""

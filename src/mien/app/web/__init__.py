@@ -1,0 +1,1 @@
+"""The page's files: HTML, style and script, served as they are."""

@@ -1,0 +1,162 @@
+"""Many small questions to a classifier, answered together: batches, and how many may wait.
+
+Knows nothing of HTTP. ``Places`` says at once whether one more request is taken on, before any work
+is done for it; ``Gather`` puts the crops of requests that wait at the same time into one call of
+the classifier, in a thread of its own. N crops, C channels, K classes.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.types import Scores
+
+Classify = Callable[[NDArray[np.uint8]], Scores]
+
+
+class Places:
+    """So many requests are in the house at once, and no more; safe between threads."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._taken = 0
+        self._lock = threading.Lock()
+
+    @property
+    def taken(self) -> int:
+        """How many are taken now."""
+        return self._taken
+
+    def take(self) -> bool:
+        """Take a place; False where all are taken. Never waits."""
+        with self._lock:
+            if self._taken >= self.limit:
+                return False
+            self._taken += 1
+            return True
+
+    def give(self) -> None:
+        """Give a place back."""
+        with self._lock:
+            self._taken -= 1
+
+
+@dataclass(frozen=True, eq=False)
+class _Question:
+    crops: NDArray[np.uint8]
+    answer: Future[Scores] = field(default_factory=Future)
+
+
+class Gather:
+    """Batches for a classifier.
+
+    The first question that waits opens a batch; it closes when it holds ``most`` crops or after
+    ``wait`` seconds. While one batch is being answered the next one fills, so under load nobody
+    waits for the clock. Each crop's answer is what it would be alone, up to rounding.
+
+    Args:
+        classify: uint8 N×C×H×W to scores of the same N; called from one thread.
+        told: called with the number of questions and of crops after each batch.
+    """
+
+    def __init__(
+        self,
+        classify: Classify,
+        *,
+        most: int = 64,
+        wait: float = 0.002,
+        told: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self._classify, self._most, self._wait = classify, most, wait
+        self._told = told or (lambda questions, crops: None)
+        self._waiting: deque[_Question] = deque()
+        self._crops = 0
+        self._changed = threading.Condition()
+        self._open = True
+        self._thread = threading.Thread(target=self._work, name="mien-gather", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Crops that no batch has taken yet."""
+        return self._crops
+
+    def submit(self, crops: NDArray[np.uint8]) -> Future[Scores]:
+        """Ask for the scores of N×C×H×W crops; those of one question are never split.
+
+        Raises:
+            RuntimeError: after ``close``.
+        """
+        question = _Question(crops)
+        with self._changed:
+            if not self._open:
+                raise RuntimeError("closed")
+            self._waiting.append(question)
+            self._crops += len(crops)
+            self._changed.notify()
+        return question.answer
+
+    def close(self) -> None:
+        """Answer all that was asked, then end the thread."""
+        with self._changed:
+            self._open = False
+            self._changed.notify()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while batch := self._next():
+            asked = [one for one in batch if one.answer.set_running_or_notify_cancel()]
+            if asked:
+                self._told(len(asked), sum(len(one.crops) for one in asked))
+                _answer(self._classify, asked)
+
+    def _next(self) -> list[_Question]:
+        """The questions of the next batch; none after the end."""
+        with self._changed:
+            while not self._waiting and self._open:
+                self._changed.wait()
+            end = time.monotonic() + self._wait
+            while self._open and self._crops < self._most:
+                left = end - time.monotonic()
+                if left <= 0 or not self._changed.wait(left):
+                    break
+            batch: list[_Question] = []
+            count = 0
+            while self._waiting and (
+                not batch or count + len(self._waiting[0].crops) <= self._most
+            ):
+                batch.append(self._waiting.popleft())
+                count += len(batch[-1].crops)
+            self._crops -= count
+            return batch
+
+
+def _answer(classify: Classify, asked: list[_Question]) -> None:
+    """Set every answer; where a batch fails, each question is tried alone, so one spoils none."""
+    try:
+        scores = classify(np.concatenate([one.crops for one in asked]))
+        parts = _split(scores, [len(one.crops) for one in asked])
+    except Exception as error:  # noqa: BLE001  it is the asker's
+        if len(asked) == 1:
+            asked[0].answer.set_exception(error)
+        else:
+            for one in asked:
+                _answer(classify, [one])
+        return
+    for one, part in zip(asked, parts, strict=True):
+        one.answer.set_result(part)
+
+
+def _split(scores: Scores, counts: list[int]) -> list[Scores]:
+    ends = np.cumsum(counts)[:-1]
+    shares = np.split(scores.probabilities, ends)
+    novel = [None] * len(counts) if scores.novelty is None else np.split(scores.novelty, ends)
+    return [
+        Scores(probabilities=share, novelty=new) for share, new in zip(shares, novel, strict=True)
+    ]

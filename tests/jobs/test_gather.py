@@ -1,0 +1,115 @@
+"""Batches: what is asked at once is answered at once, each as if alone."""
+
+import threading
+import time
+from concurrent.futures import wait
+
+import numpy as np
+import pytest
+
+from mien.jobs.gather import Gather, Places
+from mien.jobs.occlude import fall, squares
+from mien.types import Scores
+from serving_fakes import BrightClassifier
+
+
+def crops(count: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, 1, 48, 48), dtype=np.uint8)
+
+
+def test_batches_give_what_single_questions_give() -> None:
+    slow, alone = BrightClassifier(delay=0.02), BrightClassifier()
+    told: list[tuple[int, int]] = []
+    gather = Gather(slow.classify, most=16, told=lambda *both: told.append(both))
+    asked = [crops(1 + n % 3, n) for n in range(30)]
+    answers = [gather.submit(one) for one in asked]
+    wait(answers, 10)
+    for question, answer in zip(asked, answers, strict=True):
+        wanted = alone.classify(question)
+        np.testing.assert_allclose(answer.result().probabilities, wanted.probabilities, atol=1e-6)
+        np.testing.assert_array_equal(answer.result().novelty, wanted.novelty)
+    gather.close()
+    assert sum(n for n, _ in told) == 30
+    assert sum(n for _, n in told) == sum(map(len, asked)) == sum(slow.calls)
+    assert max(slow.calls) <= 16
+    assert len(slow.calls) < 12  # 60 crops in batches of up to 16, not 30 calls
+    with pytest.raises(RuntimeError):
+        gather.submit(asked[0])
+
+
+def test_a_question_larger_than_a_batch_stays_whole() -> None:
+    classifier = BrightClassifier()
+    gather = Gather(classifier.classify, most=8)
+    assert len(gather.submit(crops(20, 0)).result(5).probabilities) == 20
+    gather.close()
+    assert classifier.calls == [20]
+
+
+def test_one_bad_question_spoils_none() -> None:
+    def picky(asked: np.ndarray) -> Scores:
+        time.sleep(0.02)
+        if (asked == 7).all(axis=(1, 2, 3)).any():
+            raise ValueError("sevens")
+        return BrightClassifier().classify(asked)
+
+    gather = Gather(picky)
+    good = [gather.submit(crops(1, n)) for n in range(3)]
+    bad = gather.submit(np.full((1, 1, 48, 48), 7, np.uint8))
+    more = gather.submit(crops(2, 9))
+    assert all(len(one.result(5).probabilities) == 1 for one in good)
+    assert len(more.result(5).probabilities) == 2
+    with pytest.raises(ValueError, match="sevens"):
+        bad.result(5)
+    gather.close()
+
+
+def test_closing_answers_what_was_asked() -> None:
+    gather = Gather(BrightClassifier(delay=0.05).classify, most=1)
+    answers = [gather.submit(crops(1, n)) for n in range(5)]
+    gather.close()
+    assert all(one.done() and not one.cancelled() for one in answers)
+
+
+def test_places_are_never_overdrawn() -> None:
+    places, got = Places(5), []
+
+    def take() -> None:
+        got.append(places.take())
+
+    threads = [threading.Thread(target=take) for _ in range(20)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert got.count(True) == places.taken == 5
+    places.give()
+    assert places.take()
+    assert not places.take()
+
+
+def test_occlusion_is_that_of_explain() -> None:
+    """Against the torch method with the logarithm of the probability as the score."""
+    torch = pytest.importorskip("torch")
+    from mien.explain.attribution import attribute
+
+    classifier = BrightClassifier()
+
+    class Bright(torch.nn.Module):
+        def forward(self, x: "torch.Tensor") -> "torch.Tensor":
+            found = classifier.classify(x.round().to(torch.uint8).numpy())
+            return torch.log(torch.from_numpy(found.probabilities))
+
+    picture = crops(1, 3)
+    picture[0, 0, 20:30, 10:40] = 250
+    grey = int(np.rint(picture.mean()))
+    wanted = attribute(Bright(), picture, method="occlusion", options=_options(grey))
+    covers = squares(48, 48)
+    asked = np.concatenate([picture, np.where(covers[:, None], np.uint8(grey), picture)])
+    shares = classifier.classify(asked).probabilities[:, int(wanted.targets[0])]
+    np.testing.assert_allclose(fall(shares, covers), wanted.maps[0], atol=1e-4)
+
+
+def _options(grey: int) -> object:
+    from mien.explain.options import Options
+
+    return Options(patch=12, stride=6, baseline=grey)

@@ -1,0 +1,30 @@
+"""Ten SIGKILLs, six of them inside a save: ``scripts/kill_training.py`` makes it hundreds."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "kill_training.py"
+
+
+def test_ten_kills_change_no_bit(tmp_path):
+    command = [
+        sys.executable, str(SCRIPT), "--kills", "10", "--inside", "6", "--seed", "1", "--json",
+        "--epochs", "2", "--faces", "60",
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, text=True,
+        check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    tally = json.loads(done.stdout)
+    assert sum(tally["kills"].values()) == 10
+    inside = {place: n for place, n in tally["kills"].items() if place != "any time"}
+    assert sum(inside.values()) >= 6
+    assert len(inside) == 6, inside  # each place inside a save
+    assert tally["differences"] == []
+    assert tally["identical"] == tally["runs"] >= 2
+    assert tally["resumes"] >= 6
+    assert "Traceback" not in done.stderr
