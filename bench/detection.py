@@ -214,9 +214,12 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=60)
     parser.add_argument("--parts", default="123")
     parser.add_argument("--detectors", default="all", help="such as haar, or haar,yunet")
+    parser.add_argument("--threads", type=int, help="1 where the machine has other work to do")
     args = parser.parse_args()
+    if args.threads:
+        cv2.setNumThreads(args.threads)
     model = Path(args.model) if Path(args.model).exists() else args.model
-    classifier = open_classifier(model)
+    classifier = open_classifier(model, threads=args.threads)
     images = read_source(args.source, DataOptions(size=classifier.size))
     odd = images.where("validation")[1::2]
     faces, labels = images.images[odd, 0], images.labels[odd]

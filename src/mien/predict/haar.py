@@ -87,7 +87,7 @@ class HaarDetector:
     sure = 10.0
 
     def __init__(
-        self, *, working: int = 640, smallest: int = 24, quick: bool = False, least: float = 2.0
+        self, *, working: int = 640, smallest: int = 24, quick: bool = False, least: float = 4.0
     ) -> None:
         if working < 64 or smallest < 20 or least < 0:
             raise OptionError("haar: working from 64, smallest from 20 and least from 0 on, not "
