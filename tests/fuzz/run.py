@@ -14,6 +14,8 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["mien", "zipfile", "tarfile", "gzip", "PIL", "json"]):
+    import mien.models.checkpoint  # noqa: F401  here, or the model target would go unguided
+
     sys.path.insert(0, str(Path(__file__).parent))
     from targets import TARGETS, seeds
 

@@ -222,7 +222,7 @@ def test_the_newest_good_state_is_the_one_taken(tmp_path):
     assert load_state(tmp_path, holders).step == 2
 
 
-@settings(max_examples=5, deadline=None, derandomize=True)
+@settings(max_examples=3, deadline=None, derandomize=True)
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=3), st.sampled_from([0.0, 60.0]))
 def test_stops_after_any_steps_change_no_bit(whole, stops, save_seconds):
     with tempfile.TemporaryDirectory() as folder:

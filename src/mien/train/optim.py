@@ -35,13 +35,13 @@ class OptimConfig:
             OptionError: a field cannot be used.
         """
         # Beyond what float32 holds, torch itself would fail; nothing near it can be meant.
-        if not 0 < self.learning_rate <= 1e6:
-            raise OptionError(f"learning_rate {self.learning_rate}: above 0, at most 1e6")
+        if not 0 < self.learning_rate <= 1e30:
+            raise OptionError(f"learning_rate {self.learning_rate}: above 0, at most 1e30")
         for name in ("momentum", "warm_up", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise OptionError(f"{name} {getattr(self, name)}: from 0 to below 1")
-        if not 0 <= self.weight_decay <= 1e6:
-            raise OptionError(f"weight_decay {self.weight_decay}: from 0 to 1e6")
+        if not 0 <= self.weight_decay <= 1e30:
+            raise OptionError(f"weight_decay {self.weight_decay}: from 0 to 1e30")
         if self.schedule not in SCHEDULES:
             raise OptionError(f"schedule '{self.schedule}': one of {', '.join(SCHEDULES)}")
 
