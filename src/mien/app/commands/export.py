@@ -38,7 +38,7 @@ def run(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="A run, a .safetensors file or a name of 'mien models'.",
+            help="A run, a .safetensors, or a name of 'mien models'.",
             show_default=False,
         ),
     ],
