@@ -18,7 +18,7 @@ from mien.runs import Run, write_atomic
 
 def test_public_names_are_frozen():
     assert sorted(mien.__all__) == [
-        "CLASSES", "MienError", "__version__", "audit", "compare", "label", "read",
+        "CLASSES", "MienError", "__version__", "audit", "compare", "label", "load", "read",
     ]  # fmt: skip
     for name in mien.__all__:
         assert getattr(mien, name) is not None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 from torch import nn
 
 from mien.errors import DataError, MienError, ModelFileError, OptionError
@@ -307,3 +308,26 @@ def test_zooms_that_cannot_be_are_refused(
 ) -> None:
     with pytest.raises(OptionError, match="zooms"):
         collect(model, images, device="cpu", zooms=zooms)
+
+
+def test_five_crops_are_averaged_with_their_mirror_images() -> None:
+    rng = np.random.default_rng(3)
+    images = rng.integers(0, 256, (5, 1, 12, 12), dtype=np.uint8)
+    torch.manual_seed(0)
+    head = nn.Linear(1, 3)
+
+    class Anything(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            weight = torch.arange(x.shape[-1]) / 12  # left and right are not alike
+            return head((x.float() / 255 * weight).mean((1, 2, 3))[:, None])
+
+    found = collect(Anything(), images, device="cpu", flip=True, crops=8)
+    each = []
+    for y, x in ((2, 2), (0, 0), (0, 4), (4, 0), (4, 4)):
+        part = images[:, :, y : y + 8, x : x + 8]
+        for view in (part, part[..., ::-1]):
+            each.append(softmax(collect(Anything(), view.copy(), device="cpu"), axis=1))
+    np.testing.assert_allclose(np.exp(found), np.mean(each, axis=0), atol=1e-6)
+    for crops in (12, 40, -1):
+        with pytest.raises(OptionError, match="crops"):
+            collect(Anything(), images, device="cpu", crops=crops)

@@ -1,6 +1,7 @@
 """The residual and the wide network against readings of their definitions written out by hand."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -263,3 +264,23 @@ def test_every_recipe_builds():
     for name in RECIPES:
         chosen = recipe(name)
         assert chosen.name == name
+
+
+@pytest.mark.parametrize("name", BUILD)
+def test_the_middle_is_looked_at_and_somebodys_crops_are_taken_whole(name, tmp_path):
+    plain = stirred(BUILD[name](SMALL[name])).eval()
+    seeing = BUILD[name](replace(SMALL[name], view=40))
+    seeing.load_state_dict(plain.state_dict())
+    whole, inner = pictures(), pictures()[..., 4:44, 4:44]
+    assert torch.equal(seeing.eval()(whole), plain(inner))
+    assert torch.equal(seeing(inner), plain(inner))
+    assert torch.equal(seeing(pictures(size=44)), plain(pictures(size=44)))
+    assert not torch.equal(seeing(whole), plain(whole))
+    path = tmp_path / "seeing.safetensors"
+    save_model(path, Model(network=seeing, architecture=name, config=seeing.config,
+                           classes=CLASSES))  # fmt: skip
+    checked = check(str(path), batch=2)
+    assert {layer.verdict for layer in checked.layers} <= {"right", "no formula", "shape only"}
+    for wrong in (-1, 8, 2000):
+        with pytest.raises(OptionError, match="view"):
+            replace(SMALL[name], view=wrong)

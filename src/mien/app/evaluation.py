@@ -33,6 +33,9 @@ def show_evaluation(result: EvaluateResult) -> None:
     if len(about.get("zooms", [])) > 1:
         zooms = ", ".join(f"{zoom:g}" for zoom in about["zooms"])
         console.show(f"They are averaged over the zooms {zooms} as well.")
+    if about.get("crops"):
+        side = about["crops"]
+        console.show(f"They are averaged over five parts of {side}×{side} pixels as well.")
     console.show(_class_table(main))
     console.show(_confusion_table(main))
     pairs = _pair_table(main)

@@ -34,6 +34,7 @@ def collect(
     batch_size: int = 512,
     flip: bool = False,
     zooms: Sequence[float] = (1.0,),
+    crops: int = 0,
     progress: Progress = silent,
 ) -> NDArray[np.float32]:
     """The model's logits in evaluation mode and without gradients: float32 N×K.
@@ -47,11 +48,13 @@ def collect(
             mean probabilities back.
         zooms: average over the picture at each of these scales (above 1: larger, its border cut
             off), of each its mirror image too where ``flip`` says so.
+        crops: average over five parts of this side instead, the middle and the four corners, for
+            models that take pictures of any size; 0 for the whole picture.
         progress: told ``("logits", done, N)`` after each batch.
 
     Raises:
         DataError: no pictures.
-        OptionError: a precision, batch size or zoom that there is not.
+        OptionError: a precision, batch size, zoom or crop that there is not.
         ModelFileError: the model gives something other than N×K finite scores.
         TypeError: the images are not uint8 N×C×H×W.
     """
@@ -59,13 +62,15 @@ def collect(
     _check_arguments(images, precision, batch_size)
     if not zooms or min(zooms) <= 0:
         raise OptionError(f"zooms {tuple(zooms)}: one or more, each above 0")
+    if crops and not 0 < crops < min(images.shape[2:]):
+        raise OptionError(f"crops of {crops} pixels: smaller than the pictures")
     N, parts = len(images), []
     autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
     with as_found(model), _on(model, device), torch.no_grad(), autocast:
         model.eval()
         for start in range(0, N, batch_size):
             batch = _tensor(images[start : start + batch_size]).to(device)
-            scores = [_scores(model, view) for view in _views(batch, flip, zooms)]
+            scores = [_scores(model, view) for view in _views(batch, flip, zooms, crops)]
             logits = scores[0]
             if len(scores) > 1:
                 logits = torch.stack(scores).log_softmax(dim=-1).logsumexp(dim=0)
@@ -98,13 +103,23 @@ def _tensor(batch: NDArray[np.uint8] | torch.Tensor) -> torch.Tensor:
     return batch if isinstance(batch, torch.Tensor) else torch.from_numpy(np.array(batch))
 
 
-def _views(batch: torch.Tensor, flip: bool, zooms: Sequence[float]) -> Iterator[torch.Tensor]:
-    """The pictures as they are looked at, each view as large as they are."""
+def _views(
+    batch: torch.Tensor, flip: bool, zooms: Sequence[float], crops: int
+) -> Iterator[torch.Tensor]:
+    """The pictures as they are looked at."""
     for zoom in zooms:
-        view = batch if zoom == 1 else _zoomed(batch, zoom)
-        yield view
-        if flip:
-            yield view.flip(-1)
+        whole = batch if zoom == 1 else _zoomed(batch, zoom)
+        for view in _five(whole, crops) if crops else (whole,):
+            yield view
+            if flip:
+                yield view.flip(-1)
+
+
+def _five(batch: torch.Tensor, side: int) -> Iterator[torch.Tensor]:
+    """The middle and the four corners."""
+    bottom, right = batch.shape[-2] - side, batch.shape[-1] - side
+    for y, x in ((bottom // 2, right // 2), (0, 0), (0, right), (bottom, 0), (bottom, right)):
+        yield batch[..., y : y + side, x : x + side]
 
 
 def _zoomed(batch: torch.Tensor, zoom: float) -> torch.Tensor:

@@ -44,6 +44,7 @@ def average(members: Sequence[Outputs]) -> Outputs:
             "ensemble": [one.about.get("model_checksum", "") for one in members],
             "flip": all(bool(one.about.get("flip")) for one in members),
             "zooms": first.about.get("zooms", [1.0]),
+            "crops": first.about.get("crops", 0),
             "split": first.about.get("split", ""),
             "data_fingerprint": first.about.get("data_fingerprint", ""),
         },

@@ -63,7 +63,10 @@ class Release:
 
 
 # A new model is a line here.
-RELEASES = (Release(name="cnn4", recipe="cnn4", default=True),)
+RELEASES = (
+    Release(name="wide", recipe="wide", flip=False, default=True),
+    Release(name="cnn4", recipe="cnn4"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -130,3 +130,15 @@ def check_any_size(image_NCHW: Tensor, channels: int) -> None:
             f"images of shape N×{channels}×H×W with 16 pixels or more are needed, "
             f"not {'×'.join(map(str, shape))}"
         )
+
+
+def middle(image_NCHW: Tensor, size: int, view: int) -> Tensor:
+    """Of pictures of side ``size`` the ``view`` × ``view`` pixels in the middle; others whole.
+
+    A network that crops have trained sees in whole pictures what it never saw in training, and
+    errs more often for it; smaller pictures are somebody's crops already. 0 for no such limit.
+    """
+    if not 0 < view < size or image_NCHW.shape[-1] != size:
+        return image_NCHW
+    start = (size - view) // 2
+    return image_NCHW[..., start : start + view, start : start + view]

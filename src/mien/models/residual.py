@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from mien.errors import OptionError
-from mien.models.blocks import ConvBlock, Normalise, SqueezeExcite, check_any_size
+from mien.models.blocks import ConvBlock, Normalise, SqueezeExcite, check_any_size, middle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,16 +21,18 @@ class ResidualConfig:
     """What ``Residual`` is made of.
 
     size: side of the square input in pixels that it is meant for, at least 16. channels: 1 grey,
-    3 colour. classes: number of outputs. stem: channels of the first convolution. widths: channels
-    of the four stages, at 1/2, 1/4, 1/8 and 1/16 of the size. blocks: how many blocks each has.
-    squeeze: reduction of squeeze-and-excitation, 0 for none. drop_path: chance that the last block
-    is skipped for an image in training; those before it less, falling evenly to 0. dropout: share
-    of the pooled features dropped.
+    3 colour. classes: number of outputs. view: side of the middle part that is looked at in a
+    picture of the full size, 0 for all of it: the crop that trains the network. stem: channels of
+    the first convolution. widths: channels of the four stages, at 1/2, 1/4, 1/8 and 1/16 of the
+    size. blocks: how many blocks each has. squeeze: reduction of squeeze-and-excitation, 0 for
+    none. drop_path: chance that the last block is skipped for an image in training; those before
+    it less, falling evenly to 0. dropout: share of the pooled features dropped.
     """
 
     size: int = 48
     channels: int = 1
     classes: int = 7
+    view: int = 0
     stem: int = 32
     widths: tuple[int, int, int, int] = (64, 128, 256, 512)
     blocks: tuple[int, int, int, int] = (1, 2, 2, 1)
@@ -48,6 +50,8 @@ class ResidualConfig:
             raise OptionError(f"size {self.size}: four halvings need 16 to 1024 pixels")
         if self.channels not in (1, 3):
             raise OptionError(f"channels {self.channels}: 1 (grey) or 3 (colour)")
+        if self.view and not 16 <= self.view <= 1024:
+            raise OptionError(f"view {self.view}: 0 for all of the picture, or from 16 pixels on")
         if self.classes < 2:
             raise OptionError(f"classes {self.classes}: at least 2 are needed")
         if min(self.stem, *self.widths) < 1:
@@ -144,6 +148,7 @@ class Residual(nn.Module):
             ValueError: the images are smaller than 16 pixels, or have other channels.
         """
         check_any_size(image_NCHW, self.config.channels)
+        image_NCHW = middle(image_NCHW, self.config.size, self.config.view)
         x_NCHW = self.stages(self.stem(self.normalise(image_NCHW)))
         logits_NK: Tensor = self.head(self.dropout(torch.flatten(self.pool(x_NCHW), 1)))
         return logits_NK.float()

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from mien.errors import OptionError
-from mien.models.blocks import Normalise, check_any_size
+from mien.models.blocks import Normalise, check_any_size, middle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,13 +23,16 @@ class WideConfig:
     """What ``Wide`` is made of.
 
     size: side of the square input in pixels that it is meant for, at least 16. channels: 1 grey,
-    3 colour. classes: number of outputs. widths: channels of the three groups, at 1/4, 1/8 and
-    1/16 of the size. dropout: share of the pooled features dropped.
+    3 colour. classes: number of outputs. view: side of the middle part that is looked at in a
+    picture of the full size, 0 for all of it: the crop that trains the network. widths: channels
+    of the three groups, at 1/4, 1/8 and 1/16 of the size. dropout: share of the pooled features
+    dropped.
     """
 
     size: int = 48
     channels: int = 1
     classes: int = 7
+    view: int = 0
     widths: tuple[int, int, int] = (96, 256, 512)
     dropout: float = 0.2
 
@@ -43,6 +46,8 @@ class WideConfig:
             raise OptionError(f"size {self.size}: four halvings need 16 to 1024 pixels")
         if self.channels not in (1, 3):
             raise OptionError(f"channels {self.channels}: 1 (grey) or 3 (colour)")
+        if self.view and not 16 <= self.view <= 1024:
+            raise OptionError(f"view {self.view}: 0 for all of the picture, or from 16 pixels on")
         if self.classes < 2:
             raise OptionError(f"classes {self.classes}: at least 2 are needed")
         if min(self.widths) < 1:
@@ -128,6 +133,7 @@ class Wide(nn.Module):
             ValueError: the images are smaller than 16 pixels, or have other channels.
         """
         check_any_size(image_NCHW, self.config.channels)
+        image_NCHW = middle(image_NCHW, self.config.size, self.config.view)
         x_NCHW = self.groups(self.stem(self.normalise(image_NCHW)))
         logits_NK: Tensor = self.head(self.dropout(torch.flatten(self.pool(x_NCHW), 1)))
         return logits_NK.float()

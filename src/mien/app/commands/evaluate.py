@@ -44,6 +44,9 @@ def run(
     split: opt.Split = "validation",
     out: opt.Out = None,
     flip: opt.Flip = True,
+    crops: Annotated[
+        bool, typer.Option("--crops", help="Average over five parts: five times the work.")
+    ] = False,
     zooms: Annotated[
         bool, typer.Option("--zooms", help="Average over three zooms too: three times the work.")
     ] = False,
@@ -66,6 +69,8 @@ def run(
         from mien.jobs.ensemble import average_saved, evaluate_together
         from mien.jobs.recompute import recompute
 
+    if zooms and crops:
+        raise OptionError("--zooms and --crops: choose one")
     models, data = _split(places)
     model = models[0]
     if calibrate and len(models) > 1:
@@ -85,6 +90,7 @@ def run(
             split=split,
             flip=flip,
             zooms=zooms,
+            crops=crops,
             data=DataOptions(format=format, map=tuple(map or ()), skip_bad=skip_bad),
             accelerator=device,
             precision=precision,
