@@ -29,6 +29,7 @@ from mien.app.commands import (
     predict,
     regions,
     report,
+    score,
     serve,
     train,
     trust,
@@ -49,7 +50,7 @@ app = typer.Typer(
 )
 for command in (
     demo, predict, train, evaluate, compare, report, explain, regions, pairs, filters, trust,
-    audit, label, draw, architecture, check, tune, export, models, card, serve,
+    audit, label, draw, architecture, check, tune, export, models, card, serve, score,
 ):  # fmt: skip
     command.add_to(app)
 

@@ -23,7 +23,7 @@ from mien.runs import Run
 from mien.train.clock import Clock
 from mien.train.finite import first_not_finite, gradients, largest, not_finite
 from mien.train.history import HistoryWriter, Row
-from mien.train.measure import measure, sum_over_ranks
+from mien.train.measure import gather_over_ranks, measure, sum_over_ranks
 from mien.train.memory import halved, is_out_of_memory
 from mien.train.objective import class_weights, training_loss
 from mien.train.optim import Average, learning_rate, make_optimizer
@@ -103,8 +103,7 @@ class Loop:
         at = load_state(task.run.state, self.holders)
         # Several ranks hold a part of the batch each, and may not cut it further (see ``halved``).
         self.at = self.kept = replace(at, pieces=max(1, at.pieces // fabric.world_size))
-        # Saved is the sum over all ranks; each goes on from its equal share.
-        self.loss_sum = self._sum(self.at.running_loss / fabric.world_size)
+        self.loss_sum = self._sum(self.at.loss_of(fabric.global_rank, fabric.world_size))
         self.clock = Clock(self.at.seconds, self.at.step_seconds)
         self.done = 0
 
@@ -241,10 +240,10 @@ class Loop:
         self.clock.new_epoch()
 
     def _save(self) -> None:
-        total = float(self._total(self.loss_sum))
-        at = self.at.with_sums(total, self.clock.seconds, self.clock.step_seconds)
+        losses = gather_over_ranks(self.fabric, self.loss_sum)
+        at = self.at.with_sums(losses, self.clock.seconds, self.clock.step_seconds)
         self.task.sound()
-        self._check_finite(total)
+        self._check_finite(*losses)
         if self.fabric.is_global_zero:
             folder = self.task.run.state
             save_state(folder, at, self.sampler.steps, self.holders)

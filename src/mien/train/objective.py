@@ -80,8 +80,9 @@ def training_loss(
     the mean of its parts, however it is cut up among ranks.
 
     mixed: who was mixed with whom; each label then counts by its picture's share, and ``labels_N``
-    may hold one more at the end: a partner's. teacher_NK: what ``soft_targets`` gave; its part of the loss is temperature² · KL(teacher ‖ student), whose
-    gradient does not shrink with the temperature (Hinton et al. 2015).
+    may hold one more at the end: a partner's. teacher_NK: what ``soft_targets`` gave; its part of
+    the loss is temperature² · KL(teacher ‖ student), whose gradient does not shrink with the
+    temperature (Hinton et al. 2015).
     """
     losses_N = _label_losses(logits_NK, labels_N[: len(logits_NK)], config, weights_K)
     if mixed is not None:

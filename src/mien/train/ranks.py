@@ -1,4 +1,4 @@
-"""What several ranks need: normalisation over the whole batch, and a word when one of them is gone."""
+"""What several ranks need: normalisation over whole batches, and a word when one is gone."""
 
 import contextlib
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def synchronised(network: nn.Module, fabric: Fabric) -> nn.Module:
     """
     if fabric.world_size == 1 or fabric.device.type != "cuda":
         return network
-    converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     return converted
 
 
