@@ -20,6 +20,7 @@ from mien import __version__
 from mien.data.files import MIB, reason, shown
 from mien.data.pictures import is_picture
 from mien.errors import DataError, MienError, OptionError, RunError
+from mien.models import bundled
 from mien.predict.pictures import read_picture
 from mien.predict.pipeline import UNSURE_ERROR, Predictor, load
 from mien.predict.stores import Store, Stored, open_store
@@ -30,7 +31,7 @@ _BATCH = 32  # pictures whose faces are classified together
 _TRIES = 3  # a store may fail once
 _MAX_BYTES = 64 * MIB
 _NAME = re.compile(r"part-(\d{8})-([0-9a-f]{16})\.parquet")
-SUMMARY = "score.json"
+SUMMARY = "_score.json"  # with a leading _ readers of parquet folders pass it by
 _FIXED = {
     "path": str, "face": int, "left": float, "top": float, "width": float, "height": float,
     "angle": float, "score": float, "answer": str, "label": str, "confidence": float,
@@ -150,17 +151,20 @@ def local(options: ScoreOptions, about: str, parts: Sequence[Part]) -> Iterator[
 
 def _absolute(options: ScoreOptions) -> ScoreOptions:
     """Paths as another process would need them."""
-    changed = {}
-    for name in ("source", "out", "model", "detector_model"):
-        text = getattr(options, name)
-        is_file = name not in ("model", "detector_model") or Path(text).exists()
-        if text and "://" not in text and is_file:
-            changed[name] = str(Path(text).absolute())
-    if options.model == "default":
-        changed.pop("model", None)
     if options.part < 1:
-        raise OptionError(f"part {options.part}: 1 file or more")
-    return replace(options, **changed)
+        raise OptionError(f"--part {options.part}: 1 file or more")
+
+    def absolute(text: str) -> str:
+        return text if not text or "://" in text else str(Path(text).absolute())
+
+    named = options.model in (bundled.DEFAULT, *bundled.names())
+    return replace(
+        options,
+        source=absolute(options.source),
+        out=absolute(options.out),
+        model=options.model if named else absolute(options.model),
+        detector_model=absolute(options.detector_model),
+    )
 
 
 def _pictures(source: Store, progress: Progress) -> tuple[list[Stored], int]:

@@ -52,6 +52,7 @@ def _connected(workers: int, address: str) -> Iterator[None]:
         yield
         return
     where = address or os.environ.get("RAY_ADDRESS", "")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its notes are for Ray's developers
     # One core more than actors: without it Ray might have no place for its own short tasks.
     here: dict[str, Any] = {"num_cpus": workers + 1, "object_store_memory": _STORE}
     try:
@@ -82,9 +83,7 @@ def _through(
             fn_constructor_args=(options, about),
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(size=min(workers, len(parts))),
-            num_cpus=1,
-            max_restarts=-1,
-            max_task_retries=-1,
+            num_cpus=1,  # and restarts without end, which is Ray Data's own default
         )
         for row in done.iter_rows():
             if row["error"]:

@@ -59,6 +59,9 @@ def run(
     keep_others: Annotated[
         bool, typer.Option("--keep-others", help="Give out what is called 'not a face' as well.")
     ] = False,
+    part: Annotated[
+        int, typer.Option("--part", min=1, help="Files in a part, on the average.")
+    ] = 512,
     json_out: opt.Json = False,
 ) -> None:  # fmt: skip
     """Score, show."""
@@ -69,9 +72,9 @@ def run(
     if engine == "local" and (workers or address):
         raise OptionError("--workers and --address go with --engine ray")
     with console.needs_extra("score"):
-        from mien.jobs.score import ScoreOptions, local, score
+        from mien.jobs.score import Engine, ScoreOptions, local, score
 
-        run_parts = local
+        run_parts: Engine = local
         if engine == "ray":
             from mien.jobs.score_ray import with_ray
             from mien.predict.classifier import available
@@ -79,7 +82,7 @@ def run(
             run_parts = with_ray(workers or available(), address)
     options = ScoreOptions(
         source=source, out=out, model=model, detector=detector, detector_model=detector_model,
-        backend=backend, unsure_error=unsure_error, keep_others=keep_others,
+        backend=backend, unsure_error=unsure_error, keep_others=keep_others, part=part,
     )  # fmt: skip
     try:
         with console.progress_bars() as progress:
