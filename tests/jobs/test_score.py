@@ -14,7 +14,7 @@ from pyarrow import parquet
 
 import mien
 from mien.errors import DataError, OptionError, RunError
-from mien.jobs.score import Part, Scorer, ScoreOptions, cut, local, score
+from mien.jobs.score import Part, ScoreOptions, Scorer, cut, local, score
 from mien.predict.stores import Stored, open_store
 
 
@@ -99,11 +99,11 @@ def test_a_rerun_does_what_is_left_and_ends_with_the_same_bytes(folder):
 
 
 def test_what_is_new_changed_or_gone_is_seen_and_the_rest_is_kept(folder):
-    score(options(folder))
+    score(options(folder, part=1))
     draw(folder / "pictures", 2, start=50)
     (folder / "pictures" / "d2" / "0002.png").unlink()
     os.utime(folder / "pictures" / "d0" / "0000.png", ns=(1, 1))
-    found = score(options(folder))
+    found = score(options(folder, part=1))
     assert 0 < found.kept < found.pictures == 22
     names = [row["path"] for row in rows(folder)]
     assert names == sorted(set(names))
