@@ -143,8 +143,8 @@ def main():
                 bad |= killed < kills or not judged(f"ray, {workers}", killed, seconds, out)
     table = "\n".join([
         f"{given.pictures:,} pictures in {len(wanted)} parts:", "",
-        "| engine, workers | killed | seconds with start | pictures/s | every picture once, in order | "
-        "same bytes as local |", "|---|---|---|---|---|---|", *rows,
+        "| engine, workers | killed | seconds | pictures/s | every picture once, in order "
+        "| same bytes as local |", "|---|---|---|---|---|---|", *rows,
     ])  # fmt: skip
     print(table)
     if given.out:

@@ -14,7 +14,8 @@ from pyarrow import parquet
 
 import mien
 from mien.errors import DataError, OptionError, RunError
-from mien.jobs.score import Part, ScoreOptions, Scorer, cut, local, score
+from mien.jobs.score import cut, local, score
+from mien.jobs.score_part import Part, ScoreOptions, Scorer
 from mien.predict.stores import Stored, open_store
 
 

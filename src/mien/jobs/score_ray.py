@@ -18,7 +18,8 @@ import ray
 import ray.data
 
 from mien.errors import MienError, OptionError, RunError
-from mien.jobs.score import Done, Engine, Part, ScoreOptions, Scorer
+from mien.jobs.score import Engine
+from mien.jobs.score_part import Done, Part, ScoreOptions, Scorer
 
 # Ray keeps a few kilobytes of books a block; a block holds several parts where there are more.
 _BLOCKS = 4096

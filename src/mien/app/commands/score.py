@@ -72,7 +72,8 @@ def run(
     if engine == "local" and (workers or address):
         raise OptionError("--workers and --address go with --engine ray")
     with console.needs_extra("score"):
-        from mien.jobs.score import Engine, ScoreOptions, local, score
+        from mien.jobs.score import Engine, local, score
+        from mien.jobs.score_part import ScoreOptions
 
         run_parts: Engine = local
         if engine == "ray":
