@@ -130,9 +130,9 @@ def step_by_step(entry, faces, fabric, folder):
     loop, epoch = Loop(fabric, task), 0
     loop.model.train()
     while True:
-        for chosen, size in loop.sampler.epoch(epoch):
-            loop._step(chosen, size)
-            yield size
+        for batch in loop.sampler.batches(epoch):
+            loop._step(batch)
+            yield len(batch)
         epoch += 1
 
 

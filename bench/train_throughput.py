@@ -106,9 +106,9 @@ def ours(faces, recipe, folder):
     def batches():
         while True:
             loop.model.train()
-            for chosen, size in loop.sampler.epoch(0):
-                loop._step(chosen, size)
-                yield size
+            for batch in loop.sampler.batches(0):
+                loop._step(batch)
+                yield len(batch)
 
     return batches(), hardware
 

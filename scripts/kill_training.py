@@ -6,7 +6,10 @@ Each run trains on drawn faces and is killed (SIGKILL) several times, from outsi
 time or by itself at a named place inside a save, and resumed after each; the last life is left to
 finish. Then the model file, all tensors of the last state (weights, average, optimizer) and the
 history without its times must be sha256-identical to those of the undisturbed run. A process that
-has torch loaded forks one child a life, so a life costs no start of Python.
+has torch loaded forks the children of a life, so a life costs no start of Python.
+
+With --ranks 2 the runs train with DDP, and one of the two processes is killed: by itself inside a
+save, which is the first rank's, or either of them at any time. The other must end by itself.
 
 SIGKILL ends a process, not the machine: that data reached the disk before a rename (``fsync``)
 cannot be seen this way.
@@ -31,6 +34,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch
+from forked import LOST, start, wait
 
 from mien.jobs.draw import draw_archive
 from mien.jobs.prepare import DataOptions, read_source
@@ -52,6 +56,7 @@ class Plan:
 
     faces: str
     epochs: int = 3
+    ranks: int = 1
 
     def recipe(self):
         model = CNN4Config(size=24, widths=(2, 4, 4, 4), hidden=(8, 8))
@@ -72,6 +77,8 @@ class Tally:
     identical: int = 0
     resumes: int = 0
     differences: list = field(default_factory=list)
+    others: Counter = field(default_factory=Counter)
+    ranks: int = 1
 
 
 def live(plan, out):
@@ -131,33 +138,12 @@ def die_inside_a_save(place, number):
     Path.replace, Path.unlink = replaced, unlinked
 
 
-def fork(action):
-    """The pid of a child that does ``action`` and is gone; its errors go to the standard error."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            action()
-            code = 0
-        finally:
-            sys.stderr.flush()
-            os._exit(code)
-    return pid
+def killed_life(plan, out, dice, place, life_seconds, others):
+    """One life that is killed at ``place``, or after a time; whether it was hit.
 
-
-def start(action, ranks=1):
-    """The processes of one life, the first rank first. More ranks than one come with DDP."""
-    assert ranks == 1
-    return [fork(action)]
-
-
-def wait(pids):
-    """Exit codes, negative for signals."""
-    return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
-
-
-def killed_life(plan, out, dice, place, life_seconds):
-    """One life that is killed at ``place``, or after a time; whether it was hit."""
+    others: counts how the ranks ended that were not killed.
+    """
+    victim = 0
     if place is not None:
         number = dice.randint(3 if place == "old ones gone" else 1, 8)
 
@@ -165,23 +151,28 @@ def killed_life(plan, out, dice, place, life_seconds):
             die_inside_a_save(place, number)
             live(plan, out)
 
-        codes = wait(start(action))
+        codes = wait(start(action, plan.ranks))
     else:
-        pids = start(lambda: live(plan, out))
+        victim = dice.randrange(plan.ranks)
+        pids = start(lambda: live(plan, out), plan.ranks)
         time.sleep(dice.uniform(0.0, life_seconds))
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)  # a child that has ended is ours until it is waited for
+        os.kill(pids[victim], signal.SIGKILL)  # one that has ended is ours until it is waited for
         codes = wait(pids)
-    if codes[0] not in (0, -signal.SIGKILL):
+    hit = codes.pop(victim) == -signal.SIGKILL
+    allowed = (0, LOST, -signal.SIGKILL) if hit else (0,)
+    if any(code not in allowed for code in codes):
         raise SystemExit(f"a life of {out} ended with {codes}: see above")
-    return codes[0] == -signal.SIGKILL
+    if hit:
+        names = {0: "had ended", LOST: "told and ended", -signal.SIGKILL: "still waited to begin"}
+        others.update(names[code] for code in codes)
+    return hit
 
 
 def campaign(plan, folder, *, kills, inside, seed, each=4, told=lambda tally: None):
     """Kill runs until ``kills`` have hit, at least ``inside`` of them in a save."""
-    dice, tally = random.Random(seed), Tally()
+    dice, tally = random.Random(seed), Tally(ranks=plan.ranks)
     begun = time.monotonic()
-    if wait(start(lambda: live(plan, folder / "whole"))) != [0]:
+    if any(wait(start(lambda: live(plan, folder / "whole"), plan.ranks))):
         raise SystemExit("the undisturbed run failed: see above")
     seconds = time.monotonic() - begun
     wanted = digest(folder / "whole")
@@ -196,10 +187,10 @@ def campaign(plan, folder, *, kills, inside, seed, each=4, told=lambda tally: No
             place = (
                 PLACES[hit_inside % len(PLACES)] if must or dice.random() < inside / kills else None
             )
-            if killed_life(plan, out, dice, place, seconds):
+            if killed_life(plan, out, dice, place, seconds, tally.others):
                 tally.kills[place or "any time"] += 1
                 tally.resumes += (out / "run.json").exists()
-        if wait(start(lambda out=out: live(plan, out))) != [0]:
+        if any(wait(start(lambda out=out: live(plan, out), plan.ranks))):
             raise SystemExit(f"{out} could not be ended: see above")
         tally.runs += 1
         found = digest(out)
@@ -236,10 +227,11 @@ def table(tally, seconds):
     """The result in Markdown."""
     inside = sum(tally.kills[place] for place in PLACES)
     rows = [f"| {place} | {tally.kills[place]} |" for place in (*PLACES, "any time")]
+    ranks = "one rank" if tally.ranks == 1 else f"{tally.ranks} ranks"
     same = "yes" if tally.identical == tally.runs else "no: " + ", ".join(set(tally.differences))
     return "\n".join(
         [
-            f"{sum(tally.kills.values())} SIGKILLs in {tally.runs} runs (one rank), {inside} of "
+            f"{sum(tally.kills.values())} SIGKILLs in {tally.runs} runs ({ranks}), {inside} of "
             f"them inside a save; {tally.resumes} resumes, {tally.identical} of {tally.runs} runs "
             f"ended sha256-identical in model, optimizer state and history: **{same}**. "
             f"It took {seconds:.0f} s.",
@@ -247,6 +239,7 @@ def table(tally, seconds):
             "| where it was killed: in a save of a state, temporary file … | kills |",
             "|---|---|",
             *rows,
+            *[f"| the other rank {what} | {n} |" for what, n in sorted(tally.others.items())],
         ]
     )
 
@@ -265,6 +258,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--faces", type=int, default=100, help="how many are drawn")
     parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--ranks", type=int, default=1, choices=(1, 2))
     parser.add_argument("--out", type=Path, help="a page whose table is replaced")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
@@ -279,7 +273,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
         os.environ["MIEN_CACHE"] = f"{folder}/cache"
         draw_archive(Path(folder) / "faces.zip", given.faces, seed=1)
-        plan = Plan(faces=f"{folder}/faces.zip", epochs=given.epochs)
+        plan = Plan(faces=f"{folder}/faces.zip", epochs=given.epochs, ranks=given.ranks)
         read_source(plan.faces, plan.options().data)  # fills the cache
         tally = campaign(
             plan, Path(folder), kills=given.kills, inside=given.inside, seed=given.seed, told=told

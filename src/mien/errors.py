@@ -10,6 +10,7 @@
     ├── ModelFileError       a model file is truncated, altered, foreign or not a model
     ├── NetworkError         a network cannot be built, run or checked (names the layer)
     ├── RunError             a run folder is missing, locked, or not what was asked for
+    │   └── RankLostError    another process of the same run has ended
     ├── OptionError          an option or a field of a configuration has a bad value
     └── MissingExtraError    a verb needs an extra that is not installed
 
@@ -50,6 +51,10 @@ class NetworkError(MienError):
 
 class RunError(MienError):
     """A run folder is missing, locked by another process, or does not fit what was asked."""
+
+
+class RankLostError(RunError):
+    """Another process of the same training has ended; told by each of those that are left."""
 
 
 class OptionError(MienError):

@@ -28,3 +28,19 @@ def test_ten_kills_change_no_bit(tmp_path):
     assert tally["identical"] == tally["runs"] >= 2
     assert tally["resumes"] >= 6
     assert "Traceback" not in done.stderr
+
+
+def test_two_ranks_of_which_one_is_killed_end_with_the_same_bits(tmp_path):
+    command = [
+        sys.executable, str(SCRIPT), "--kills", "3", "--inside", "2", "--seed", "2", "--json",
+        "--epochs", "2", "--faces", "60", "--ranks", "2",
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, text=True,
+        check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    tally = json.loads(done.stdout)
+    assert sum(tally["kills"].values()) == sum(tally["others"].values()) == 3
+    assert tally["differences"] == []
+    assert tally["identical"] == tally["runs"] >= 1

@@ -29,12 +29,13 @@ from mien.app.commands import (
     predict,
     regions,
     report,
+    score,
     serve,
     train,
     trust,
     tune,
 )
-from mien.errors import MienError
+from mien.errors import MienError, RankLostError
 
 app = typer.Typer(
     name="mien",
@@ -49,7 +50,7 @@ app = typer.Typer(
 )
 for command in (
     demo, predict, train, evaluate, compare, report, explain, regions, pairs, filters, trust,
-    audit, label, draw, architecture, check, tune, export, models, card, serve,
+    audit, label, draw, architecture, check, tune, export, models, card, serve, score,
 ):  # fmt: skip
     command.add_to(app)
 
@@ -80,7 +81,7 @@ def main() -> None:
         if code == 130:  # typer's own answer to Ctrl-C
             raise KeyboardInterrupt
     except MienError as error:
-        code = _tell(str(error), error.exit_code)
+        code = _tell(str(error), error.exit_code, anyone=isinstance(error, RankLostError))
     except BrokenPipeError:
         # The reader of our output has gone (as in 'mien … | head'); nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -107,8 +108,8 @@ def _usage(error: Exception) -> int:
     return _tell(f"{message().rstrip('.')}; see '{verb} --help'", 2)
 
 
-def _tell(message: str, code: int) -> int:
-    """One line on stderr, from the first rank alone."""
-    if os.environ.get("RANK", "0") == "0":
+def _tell(message: str, code: int, *, anyone: bool = False) -> int:
+    """One line on stderr, from the first rank alone; from ``anyone`` where that may be gone."""
+    if anyone or os.environ.get("RANK", "0") == "0":
         print(f"mien: {message}", file=sys.stderr)
     return code

@@ -37,6 +37,8 @@ _EXTRA_OF = {
     "onnxscript": "train",
     "markupsafe": "train",
     "optuna": "tune",
+    "ray": "ray",
+    "fsspec": "ray",
     "sqlalchemy": "tune",
     "fastapi": "serve",
     "starlette": "serve",

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mien.data.share import Draws, Share
 from mien.errors import OptionError
 
 
@@ -61,30 +62,35 @@ class AugmentConfig:
             raise OptionError(f"augment.crop {self.crop}: 0 for none, or at least 16 pixels")
 
 
-def augment(image_NCHW: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+def augment(
+    image_NCHW: Tensor,
+    config: AugmentConfig,
+    generator: torch.Generator,
+    share: Share | None = None,
+) -> Tensor:
     """A changed copy of a batch: geometry, then light, then erasing.
 
     image_NCHW: ``uint8``, on the generator's device. Pixels that come from outside the picture
-    repeat its border. Returns ``uint8`` N×C×H×W, or N×C×crop×crop.
+    repeat its border. share: which rows of a larger batch these are; each is changed as it would be
+    among all of them. Returns ``uint8`` N×C×H×W, or N×C×crop×crop.
     """
-    changed = _light(_geometry(image_NCHW.float(), config, generator), config, generator)
+    draws = Draws(generator, len(image_NCHW), share)
+    changed = _light(_geometry(image_NCHW.float(), config, draws), config, draws)
     if config.erase:
-        changed = _erase(changed, config, generator)
+        changed = _erase(changed, config, draws)
     return changed.add_(0.5).clamp_(0, 255).to(torch.uint8)
 
 
-def _uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> Tensor:
-    draw = torch.rand(shape, generator=generator, device=generator.device)
-    return (draw * 2 - 1) * bound
+def _uniform(bound: float, draws: Draws, *more: int) -> Tensor:
+    return (draws.rand(*more) * 2 - 1) * bound
 
 
-def _geometry(image_NCHW: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    n = len(image_NCHW)
-    angle = _uniform((n,), math.radians(config.rotation), generator)
-    zoom = torch.exp(_uniform((n,), config.scale, generator))
+def _geometry(image_NCHW: Tensor, config: AugmentConfig, draws: Draws) -> Tensor:
+    angle = _uniform(math.radians(config.rotation), draws)
+    zoom = torch.exp(_uniform(config.scale, draws))
     # affine_grid's coordinates run from -1 to 1, so a share of the side counts twice.
-    shift = _uniform((n, 2), 2 * config.shift, generator)
-    mirrored = torch.rand(n, generator=generator, device=generator.device) < config.flip
+    shift = _uniform(2 * config.shift, draws, 2)
+    mirrored = draws.rand() < config.flip
     sign = torch.where(mirrored, -1.0, 1.0)
     cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
     y = _centres(image_NCHW.shape[-2], config.crop, angle.device)[:, None]
@@ -107,26 +113,24 @@ def _centres(side: int, crop: int, device: torch.device) -> Tensor:
     return torch.linspace(-end, end, kept, device=device)
 
 
-def _light(image_NCHW: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    shape = (len(image_NCHW), 1, 1, 1)
-    gain = torch.exp(_uniform(shape, config.contrast, generator))
-    offset = _uniform(shape, config.brightness, generator) * 255
+def _light(image_NCHW: Tensor, config: AugmentConfig, draws: Draws) -> Tensor:
+    gain = torch.exp(_uniform(config.contrast, draws, 1, 1, 1))
+    offset = _uniform(config.brightness, draws, 1, 1, 1) * 255
     # (x - 127.5) * gain + 127.5 + offset with one pass over the pixels.
     return torch.addcmul(127.5 * (1 - gain) + offset, image_NCHW, gain)
 
 
-def _erase(image_NCHW: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    n, _, height, width = image_NCHW.shape
-    device = generator.device
+def _erase(image_NCHW: Tensor, config: AugmentConfig, draws: Draws) -> Tensor:
+    height, width = image_NCHW.shape[-2:]
     low, high = config.erase_side
 
     def inside(length: int) -> Tensor:
-        draw = torch.rand((2, n, 1), generator=generator, device=device)
+        draw = draws.rand(1, before=(2,))
         side = (low + (high - low) * draw[0]) * length
         start = draw[1] * (length - side)
-        position = torch.arange(length, device=device) + 0.5
+        position = torch.arange(length, device=draws.device) + 0.5
         return (position >= start) & (position < start + side)
 
-    chosen = torch.rand((n, 1, 1), generator=generator, device=device) < config.erase
+    chosen = draws.rand(1, 1) < config.erase
     mask = inside(height)[:, :, None] & inside(width)[:, None, :] & chosen
     return image_NCHW.masked_fill(mask[:, None], 127.5)

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mien.data.share import Share
 from mien.errors import OptionError
 
 
@@ -98,14 +99,18 @@ class Sampler:
         return min(max(1, round(self.total / self.batch_size)), self.total // (2 * self.ranks))
 
     def epoch(self, epoch: int, *, first: int = 0, rank: int = 0) -> Iterator[tuple[Tensor, int]]:
-        """One rank's share of each batch from step ``first`` on: positions, size over all ranks.
+        """One rank's share of each batch from step ``first`` on: positions, size over all ranks."""
+        for batch in self.batches(epoch, first=first):
+            yield batch[Share.of(len(batch), self.ranks, rank).rows], len(batch)
+
+    def batches(self, epoch: int, *, first: int = 0) -> Iterator[Tensor]:
+        """The batches of all ranks together from step ``first`` on: positions, ``int64``.
 
         The batches differ by at most one image, so none is too small for batch normalisation and
         no image is left out; nor is one seen twice, whatever the number of ranks.
         """
         order = self._order(epoch)
-        for batch in torch.tensor_split(order, self.steps)[first:]:
-            yield torch.tensor_split(batch, self.ranks)[rank], len(batch)
+        yield from torch.tensor_split(order, self.steps)[first:]
 
     def _order(self, epoch: int) -> Tensor:
         generator = torch.Generator().manual_seed(mix(self.seed, epoch))

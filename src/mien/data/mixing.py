@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mien.data.share import Draws, Share
 from mien.errors import OptionError
 
 
@@ -50,8 +51,8 @@ class MixConfig:
 class Mixed:
     """A mixed batch. images: ``float32`` N×C×H×W, 0..255.
 
-    partner: ``int64`` N, the row that each picture was mixed with. share: ``float32`` N, the
-    partner's share of it; 0 where it was left alone.
+    partner: ``int64`` N, the row of the pictures given that each was mixed with. share: ``float32``
+    N, the partner's share of it; 0 where it was left alone.
     """
 
     images: Tensor
@@ -59,38 +60,47 @@ class Mixed:
     share: Tensor
 
 
-def mix_pictures(image_NCHW: Tensor, config: MixConfig, generator: torch.Generator) -> Mixed:
+def mix_pictures(
+    image_NCHW: Tensor,
+    config: MixConfig,
+    generator: torch.Generator,
+    share: Share | None = None,
+) -> Mixed:
     """Mix each picture of a batch with the one before it, which is as good as a random one.
 
-    image_NCHW: ``uint8``, in random order, on the generator's device.
+    image_NCHW: ``uint8``, in random order, on the generator's device. share: which rows of a larger
+    batch these are; each is mixed as it would be among all of them. A neighbour is not mixed itself
+    and is left out of what comes back.
     """
-    device, n = generator.device, len(image_NCHW)
-    own = image_NCHW.float()
-    other = own.roll(1, dims=0)
-    draw, most = torch.rand((2, n), generator=generator, device=device)
+    draws = Draws(generator, len(image_NCHW), share)
+    n = share.own if share else len(image_NCHW)
+    # With a neighbour behind the own rows this is one row too many at the end.
+    partner = torch.arange(len(image_NCHW), device=generator.device).roll(1)[:n]
+    pictures = image_NCHW.float()
+    own, other = pictures[:n], pictures[partner]
+    draw, most = draws.rand(before=(2,))[:, :n]
     blended, pasted = (
         draw < config.mixup,
         (draw >= config.mixup) & (draw < config.mixup + config.cutmix),
     )
     most = most * config.share
-    mask = _rectangles(image_NCHW.shape, most * pasted, generator)
+    mask = _rectangles(image_NCHW.shape[-2:], most * pasted, draws)
     weight = torch.where(pasted[:, None, None], mask.float(), (most * blended)[:, None, None])
     return Mixed(
         torch.lerp(own, other, weight[:, None]),
-        torch.arange(n, device=device).roll(1),
+        partner,
         weight.mean(dim=(1, 2)),
     )
 
 
-def _rectangles(shape: torch.Size, area_N: Tensor, generator: torch.Generator) -> Tensor:
+def _rectangles(shape: torch.Size, area_N: Tensor, draws: Draws) -> Tensor:
     """Masks N×H×W of rectangles that cover a share ``area_N`` of the picture, anywhere inside."""
-    n, _, height, width = shape
-    place = torch.rand((2, n, 1), generator=generator, device=generator.device)
+    place = draws.rand(1, before=(2,))[:, : len(area_N)]
     inside = []
-    for length, where in zip((height, width), place, strict=True):
+    for length, where in zip(shape, place, strict=True):
         side = area_N.sqrt()[:, None] * length
         start = where * (length - side)
-        centre = torch.arange(length, device=generator.device) + 0.5
+        centre = torch.arange(length, device=draws.device) + 0.5
         inside.append((centre >= start) & (centre < start + side))
     mask: Tensor = inside[0][:, :, None] & inside[1][:, None, :]
     return mask

@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 from mien.errors import MienError
 from mien.jobs.prepare import DataOptions, read_source
 from mien.train.hardware import Hardware, choose_hardware
+from mien.train.ranks import together
 from mien.types import ImageSet, Progress
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ def on_first(fabric: Fabric, action: Callable[[], T]) -> T | None:
 
     Raises:
         MienError: the action did; on every rank, so that none waits for one that has gone.
+            RankLostError: a rank ended meanwhile.
     """
     result, error = None, None
     if fabric.is_global_zero:
@@ -55,7 +57,8 @@ def on_first(fabric: Fabric, action: Callable[[], T]) -> T | None:
             result = action()
         except MienError as caught:
             error = caught
-    told = fabric.broadcast(str(error) if error else "")
+    with together(fabric, "see its last words, and begin again"):
+        told = fabric.broadcast(str(error) if error else "")
     if error is not None:
         raise error
     if told:

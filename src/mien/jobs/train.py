@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
+from torch import nn
 
 from mien.config import from_json
 from mien.data.cache import watch
@@ -20,10 +21,12 @@ from mien.jobs.prepare import DataOptions, Selection, absolute, select, with_val
 from mien.jobs.start import Start, held_out_by, seen_before, start_model
 from mien.jobs.teachers import check_unchanged, hashes_of, load_teachers
 from mien.models.checkpoint import Model, save_model
+from mien.models.registry import build
 from mien.runs import Run, provenance, write_json
 from mien.train.hardware import cores
 from mien.train.history import Row
 from mien.train.loop import Loop, Status, Task
+from mien.train.ranks import is_synchronised, together
 from mien.train.recipes import Recipe, cnn4, recipe_from_json, recipe_to_json
 from mien.types import ImageSet, Progress, silent
 
@@ -231,7 +234,14 @@ def _run(job: _Job, run: Run, notes: list[str] | None = None) -> TrainResult:
     main = job.fabric.is_global_zero
     locked = contextlib.ExitStack()
     on_first(job.fabric, lambda: locked.enter_context(run.lock()))
-    with locked, _own_randomness(device), kept(run), watch(images) as sound:
+    go_on = f"go on with: mien train --resume {run.path}, on any number of ranks"
+    with (
+        together(job.fabric, go_on),
+        locked,
+        _own_randomness(device),
+        kept(run),
+        watch(images) as sound,
+    ):
         if notes is not None:
             on_first(job.fabric, lambda: _begin(run, job, notes))
         if main:
@@ -255,7 +265,7 @@ def _run(job: _Job, run: Run, notes: list[str] | None = None) -> TrainResult:
         loop = Loop(job.fabric, task)
         trained = loop.run()
         model = Model(
-            network=trained,
+            network=_plain(job, trained),
             architecture=job.recipe.architecture,
             config=job.recipe.model,
             classes=images.classes,
@@ -263,8 +273,17 @@ def _run(job: _Job, run: Run, notes: list[str] | None = None) -> TrainResult:
         )
         if main:
             save_model(run.model, model)
-    job.fabric.barrier()
+        job.fabric.barrier()
     return TrainResult(run=run, model=model, images=images, rows=loop.at.rows, main=main)
+
+
+def _plain(job: _Job, trained: nn.Module) -> nn.Module:
+    """The network as its architecture builds it: no rank is there to normalise with any more."""
+    if not is_synchronised(trained):
+        return trained
+    network = build(job.recipe.architecture, job.recipe.model).to(job.fabric.device)
+    network.load_state_dict(trained.state_dict())
+    return network.eval()
 
 
 def _begin(run: Run, job: _Job, notes: list[str]) -> None:

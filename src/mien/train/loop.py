@@ -2,7 +2,8 @@
 
 What it needs comes in as arguments; what it finds goes out through the run folder, ``report`` and
 the result. It prints nothing. Any step's order, augmentation and dropout follow from (seed, epoch,
-step, rank), so a run that was interrupted ends with the same bits as one that was not.
+step), dropout's from the rank too, so a run that was interrupted ends with the same bits as one
+that was not, and the pictures of a step are the same on any number of ranks.
 """
 
 import math
@@ -16,15 +17,17 @@ from torch import Tensor, nn
 from mien.data.augment import augment
 from mien.data.loader import Pictures, Sampler, mix, sampling_weights
 from mien.data.mixing import mix_pictures
+from mien.data.share import Share
 from mien.errors import MienError, RunError
 from mien.runs import Run
 from mien.train.clock import Clock
 from mien.train.finite import first_not_finite, gradients, largest, not_finite
 from mien.train.history import HistoryWriter, Row
-from mien.train.measure import measure, sum_over_ranks
+from mien.train.measure import gather_over_ranks, measure, sum_over_ranks
 from mien.train.memory import halved, is_out_of_memory
 from mien.train.objective import class_weights, training_loss
 from mien.train.optim import Average, learning_rate, make_optimizer
+from mien.train.ranks import synchronised
 from mien.train.recipes import Recipe
 from mien.train.state import Holders, Position, load_state, save_state
 from mien.train.teachers import Teaching
@@ -76,7 +79,8 @@ class Loop:
 
     def __init__(self, fabric: Fabric, task: Task) -> None:
         self.fabric, self.task, self.recipe = fabric, task, task.recipe
-        network = task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = synchronised(task.network, fabric)
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network: nn.Module = network
         self.optimizer = make_optimizer(network, self.recipe.optim)
         self.model, self.wrapped = fabric.setup(network, self.optimizer)
@@ -96,9 +100,10 @@ class Loop:
         self.sample = task.training.subset(_fixed_sample(len(task.training), self.recipe))
         self.generator = torch.Generator(device=fabric.device)
         self.holders = Holders(network, self.average, self.optimizer)
-        self.at = self.kept = load_state(task.run.state, self.holders)
-        # Saved is the sum over all ranks; each goes on from its equal share.
-        self.loss_sum = self._sum(self.at.running_loss / fabric.world_size)
+        at = load_state(task.run.state, self.holders)
+        # Several ranks hold a part of the batch each, and may not cut it further (see ``halved``).
+        self.at = self.kept = replace(at, pieces=max(1, at.pieces // fabric.world_size))
+        self.loss_sum = self._sum(self.at.loss_of(fabric.global_rank, fabric.world_size))
         self.clock = Clock(self.at.seconds, self.at.step_seconds)
         self.done = 0
 
@@ -125,9 +130,8 @@ class Loop:
 
     def _epoch(self) -> None:
         self.model.train()
-        rank = self.fabric.global_rank
-        for chosen, size in self.sampler.epoch(self.at.epoch, first=self.at.step, rank=rank):
-            self._step(chosen, size)
+        for batch in self.sampler.batches(self.at.epoch, first=self.at.step):
+            self._step(batch)
             self.at = self.at.next_step()
             self.done += 1
             self.clock.tick(step=True)
@@ -140,15 +144,17 @@ class Loop:
             if due and self.at.step < self.sampler.steps:
                 self._save()
 
-    def _step(self, chosen: Tensor, size: int) -> None:
+    def _step(self, batch: Tensor) -> None:
+        """One step on this rank's share of a batch (``int64``, positions of all ranks)."""
         step = self.at.epoch * self.sampler.steps + self.at.step
-        while (loss := self._tried(chosen, size, step)) is None:
-            pieces, sentence = halved(self.at.pieces, len(chosen), self.fabric.world_size)
+        while (loss := self._tried(batch, step)) is None:
+            own = self._share(len(batch), step).own
+            pieces, sentence = halved(self.at.pieces, own, self.fabric.world_size)
             self.at = replace(self.at, pieces=pieces)
             self.task.told(sentence)
         most = largest(gradients(self.network)).to(loss.device)
         if not math.isfinite(float(loss + most)):
-            self._not_finite(lambda: self._gradient(chosen, size, step))
+            self._not_finite(lambda: self._gradient(batch, step))
         for group in self.optimizer.param_groups:
             total = self.recipe.epochs * self.sampler.steps
             group["lr"] = learning_rate(step, total, self.recipe.optim)
@@ -157,10 +163,10 @@ class Loop:
         self.average.update(self.network, step)
         self.loss_sum += loss
 
-    def _tried(self, chosen: Tensor, size: int, step: int) -> Tensor | None:
+    def _tried(self, batch: Tensor, step: int) -> Tensor | None:
         """What ``_gradient`` gives; None, and no gradient, where memory was too small."""
         try:
-            return self._gradient(chosen, size, step)
+            return self._gradient(batch, step)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -170,25 +176,32 @@ class Loop:
             torch.cuda.empty_cache()
         return None
 
-    def _gradient(self, chosen: Tensor, size: int, step: int) -> Tensor:
-        """Add up the gradients of a batch's pieces; the sum of its images' losses."""
-        seed = mix(self.recipe.seed, step, self.fabric.global_rank)
-        torch.manual_seed(seed)
-        self.generator.manual_seed(seed)
+    def _gradient(self, batch: Tensor, step: int) -> Tensor:
+        """Add up the gradients of a batch's pieces; the sum of this rank's images' losses."""
+        # Dropout's masks are as large as the maps, so each rank draws its own; what is drawn for
+        # the pictures is the same on all.
+        torch.manual_seed(mix(self.recipe.seed, step, self.fabric.global_rank))
+        self.generator.manual_seed(mix(self.recipe.seed, step, 0))
         total = self._sum(0.0)
-        for piece in torch.tensor_split(chosen, self.at.pieces):
-            images_NCHW, labels_N = self.task.training.get(piece)
-            images_NCHW = augment(images_NCHW, self.recipe.augment, self.generator)
-            loss = self._loss(images_NCHW, labels_N, piece, step)
+        for piece in torch.tensor_split(batch, self.at.pieces):
+            share = self._share(len(piece), step)
+            loss = self._loss(piece[share.rows], share, step)
             # DDP takes the mean over ranks; the factor makes it the mean over the batch's images.
-            self.fabric.backward(loss * (len(piece) * self.fabric.world_size / size))
-            total += loss.detach().double() * len(piece)
+            self.fabric.backward(loss * (share.own * self.fabric.world_size / len(batch)))
+            total += loss.detach().double() * share.own
         return total
 
-    def _loss(self, images_NCHW: Tensor, labels_N: Tensor, chosen: Tensor, step: int) -> Tensor:
+    def _share(self, total: int, step: int) -> Share:
+        mixing = self.recipe.mixing.active(step / (self.recipe.epochs * self.sampler.steps))
+        ranks, rank = self.fabric.world_size, self.fabric.global_rank
+        return Share.of(total, ranks, rank, neighbour=mixing)
+
+    def _loss(self, chosen: Tensor, share: Share, step: int) -> Tensor:
+        images_NCHW, labels_N = self.task.training.get(chosen)
+        images_NCHW = augment(images_NCHW, self.recipe.augment, self.generator, share)
         mixed, objective = None, self.recipe.objective
         if self.recipe.mixing.active(step / (self.recipe.epochs * self.sampler.steps)):
-            mixed = mix_pictures(images_NCHW, self.recipe.mixing, self.generator)
+            mixed = mix_pictures(images_NCHW, self.recipe.mixing, self.generator, share)
             images_NCHW = mixed.images
         teacher_NK = self.teaching(images_NCHW, chosen, mixed)
         logits_NK = self.model(images_NCHW)
@@ -227,10 +240,10 @@ class Loop:
         self.clock.new_epoch()
 
     def _save(self) -> None:
-        total = float(self._total(self.loss_sum))
-        at = self.at.with_sums(total, self.clock.seconds, self.clock.step_seconds)
+        losses = gather_over_ranks(self.fabric, self.loss_sum)
+        at = self.at.with_sums(losses, self.clock.seconds, self.clock.step_seconds)
         self.task.sound()
-        self._check_finite(total)
+        self._check_finite(*losses)
         if self.fabric.is_global_zero:
             folder = self.task.run.state
             save_state(folder, at, self.sampler.steps, self.holders)

@@ -53,3 +53,10 @@ def sum_over_ranks(fabric: Fabric, value: Tensor) -> Tensor:
     """The sum of a tensor over all ranks, on every rank."""
     total: Any = fabric.all_reduce(value, reduce_op="sum") if fabric.world_size > 1 else value
     return torch.as_tensor(total)
+
+
+def gather_over_ranks(fabric: Fabric, value: Tensor) -> tuple[float, ...]:
+    """A number of each rank, in their order, on every rank."""
+    slots = torch.zeros(fabric.world_size, dtype=torch.float64, device=fabric.device)
+    slots[fabric.global_rank] = value
+    return tuple(sum_over_ranks(fabric, slots).tolist())

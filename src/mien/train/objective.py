@@ -79,11 +79,12 @@ def training_loss(
     Unlike torch's weighted mean this divides by the number of images, so that a batch's loss is
     the mean of its parts, however it is cut up among ranks.
 
-    mixed: who was mixed with whom; each label then counts by its picture's share. teacher_NK: what
-    ``soft_targets`` gave; its part of the loss is temperature² · KL(teacher ‖ student), whose
-    gradient does not shrink with the temperature (Hinton et al. 2015).
+    mixed: who was mixed with whom; each label then counts by its picture's share, and ``labels_N``
+    may hold one more at the end: a partner's. teacher_NK: what ``soft_targets`` gave; its part of
+    the loss is temperature² · KL(teacher ‖ student), whose gradient does not shrink with the
+    temperature (Hinton et al. 2015).
     """
-    losses_N = _label_losses(logits_NK, labels_N, config, weights_K)
+    losses_N = _label_losses(logits_NK, labels_N[: len(logits_NK)], config, weights_K)
     if mixed is not None:
         others_N = _label_losses(logits_NK, labels_N[mixed.partner], config, weights_K)
         losses_N = torch.lerp(losses_N, others_N, mixed.share)

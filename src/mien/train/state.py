@@ -1,5 +1,6 @@
 """Training states on disk: saved atomically, the last two kept, the newest good one read back."""
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -25,6 +26,7 @@ class Position:
 
     epoch: epochs finished. step: steps done in the next one. running_loss: sum over those steps of
     loss times images. rows: the history so far. seconds: time spent in the unfinished epoch.
+    rank_losses: the same for each rank, where there are several: their sum may round differently.
     pieces: into how many parts each batch is cut because memory was too small for it whole.
     Order, augmentation and dropout draw from seeds derived from the recipe's seed, the epoch and
     the step, so these numbers are the random state too.
@@ -37,14 +39,29 @@ class Position:
     step_seconds: float = 0.0
     rows: tuple[Row, ...] = ()
     pieces: int = 1
+    rank_losses: tuple[float, ...] = ()
 
     def next_step(self) -> "Position":
         """One step further in the same epoch."""
         return replace(self, step=self.step + 1)
 
-    def with_sums(self, running_loss: float, seconds: float, step_seconds: float) -> "Position":
-        """The same place with what has been summed up on the way."""
-        return replace(self, running_loss=running_loss, seconds=seconds, step_seconds=step_seconds)
+    def with_sums(
+        self, losses: tuple[float, ...], seconds: float, step_seconds: float
+    ) -> "Position":
+        """The same place with what has been summed up on the way; losses: of each rank."""
+        return replace(
+            self,
+            running_loss=math.fsum(losses),
+            rank_losses=losses if len(losses) > 1 else (),
+            seconds=seconds,
+            step_seconds=step_seconds,
+        )
+
+    def loss_of(self, rank: int, ranks: int) -> float:
+        """What ``rank`` goes on from: its own sum, or an equal share where the ranks are others."""
+        if len(self.rank_losses) == ranks:
+            return self.rank_losses[rank]
+        return self.running_loss / ranks
 
 
 class Holders(NamedTuple):
@@ -104,6 +121,7 @@ def _restore(
                 optimizer.state[parameter][name] = own
         plain = dict(meta["position"])
         plain["rows"] = tuple(Row(**row) for row in plain["rows"])
+        plain["rank_losses"] = tuple(plain.get("rank_losses", ()))
         return Position(**plain)
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path}: does not fit this run ({error})") from error

@@ -40,7 +40,10 @@ class Teaching:
     def __call__(
         self, image_NCHW: Tensor, chosen: Tensor, mixed: Mixed | None = None
     ) -> Tensor | None:
-        """Targets ``float32`` N×K for the pictures at ``chosen``, which look as ``image_NCHW``."""
+        """Targets ``float32`` N×K for the pictures at ``chosen``, which look as ``image_NCHW``.
+
+        Where they are mixed, ``chosen`` may name one more picture at the end: a partner's.
+        """
         if not self.networks:
             return None
         if self.known_MK is None:
@@ -49,7 +52,8 @@ class Teaching:
         target_NK = self.known_MK[chosen.to(self.known_MK.device)]
         if mixed is None:
             return target_NK
-        return torch.lerp(target_NK, target_NK[mixed.partner], mixed.share[:, None])
+        own_NK = target_NK[: len(mixed.partner)]
+        return torch.lerp(own_NK, target_NK[mixed.partner], mixed.share[:, None])
 
     def _once(self, pictures: Pictures) -> Tensor:
         found = []
