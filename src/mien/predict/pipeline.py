@@ -80,10 +80,9 @@ class Predictor:
 
     Whether a detection is a face is asked of both sides. It is none where its novelty is above the
     model's threshold; novelty is on a scale of log-odds, and the detector's word is added to that:
-    the threshold is lower by up to 1 as the score falls from ``detector.sure`` to 0, and higher by
-    up to 2 as it rises to three times that, so a blurred face on which many agree stays a face. For
-    a detection below ``sure`` the novelty is the mean over eight squares, moved and enlarged a
-    little.
+    the threshold is higher by up to 2 as the score rises from ``detector.sure`` to three times that,
+    so a blurred face on which many agree stays a face. For a detection below ``sure`` the novelty
+    is the mean over eight squares, moved and enlarged a little.
 
     Args:
         classifier: crops to probabilities. detector: pictures to boxes.
@@ -207,8 +206,8 @@ class Predictor:
         sure = getattr(self.detector, "sure", 0.0)
         if not sure or self.classifier.novelty_threshold is None:
             return _Wanted(box=place.box, score=place.score, looks=(place.box,))
-        favour = min(_MOST_FAVOUR, place.score / sure - 1)
-        moves = _LOOKS if favour < 0 else _LOOKS[:1]
+        favour = min(_MOST_FAVOUR, max(0.0, place.score / sure - 1))
+        moves = _LOOKS if place.score < sure else _LOOKS[:1]
         looks = tuple(_moved(place.box, *by) for by in moves)
         return _Wanted(box=place.box, score=place.score, looks=looks, favour=favour)
 
