@@ -30,7 +30,7 @@ $(VENV)/.train: $(VENV)/.base pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.train pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,serve,tune,dev]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,serve,tune,ray,dev]'
 	touch $@
 
 clean:

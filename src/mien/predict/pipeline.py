@@ -80,9 +80,9 @@ class Predictor:
 
     Whether a detection is a face is asked of both sides. It is none where its novelty is above the
     model's threshold; novelty is on a scale of log-odds, and the detector's word is added to that:
-    the threshold is higher by up to 2 as the score rises from ``detector.sure`` to three times that,
-    so a blurred face on which many agree stays a face. For a detection below ``sure`` the novelty
-    is the mean over eight squares, moved and enlarged a little.
+    the threshold is higher by up to 2 as the score rises from ``detector.sure`` to three times
+    that, so a blurred face on which many agree stays a face. For a detection below ``sure`` the
+    novelty is the mean over eight squares, moved and enlarged a little.
 
     Args:
         classifier: crops to probabilities. detector: pictures to boxes.
