@@ -5,9 +5,10 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
+from torch.nn import functional
 
 from mien.errors import DataError, NetworkError
-from mien.evaluate.novelty import WithNovelty, features, find_taps, fit_novelty
+from mien.evaluate.novelty import WithNovelty, _grid_means, features, find_taps, fit_novelty
 
 
 class Net(nn.Module):
@@ -60,6 +61,13 @@ def test_features_are_means_over_a_grid(net: Net) -> None:
     np.testing.assert_allclose(
         found[:, 0], maps[:, 0, :2, :2].mean(dim=(1, 2)), rtol=2e-3, atol=1e-4
     )
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 40), (5, 10), (6, 6), (3, 7)])
+def test_grid_means_are_adaptive_pooling(height: int, width: int) -> None:
+    maps = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(0))
+    wanted = functional.adaptive_avg_pool2d(maps, 3).flatten(2)
+    torch.testing.assert_close(_grid_means(maps, 3), wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_it_learns_what_is_shown_and_accepts_the_wanted_share(net: Net) -> None:

@@ -211,10 +211,32 @@ def _pooled(outputs: Sequence[Tensor]) -> Tensor:
     for out in outputs:
         if out.ndim == 4:
             grid = GRID if min(out.shape[2:]) >= GRID else 1
-            parts.append(functional.adaptive_avg_pool2d(out.float(), grid).flatten(1))
+            parts.append(_grid_means(out.float(), grid).flatten(1))
         else:
             parts.append(out.float())
     return torch.cat(parts, dim=1)
+
+
+def _grid_means(x_NCHW: Tensor, cells: int) -> Tensor:
+    """Adaptive mean pooling to cells×cells: float32 N×C×cells².
+
+    As one product with fixed weights, since exporters write sides that ``cells`` does not divide
+    as gathers and sums over all of the map: as much time as the convolutions take in eight bits.
+    """
+    down, across = (_shares(side, cells, x_NCHW.device) for side in x_NCHW.shape[2:])
+    weights = down[:, None, :, None] * across[None, :, None, :]
+    return x_NCHW.flatten(2) @ weights.reshape(cells * cells, -1).T
+
+
+def _shares(side: int, cells: int, device: torch.device) -> Tensor:
+    """Weight of each place in each cell's mean: float32 cells×side, rows sum to 1.
+
+    Cells begin and end where adaptive pooling lets them, so neighbours may share a place.
+    """
+    cell, place = torch.arange(cells, device=device)[:, None], torch.arange(side, device=device)
+    first, end = cell * side // cells, -(-(cell + 1) * side // cells)
+    inside = ((place >= first) & (place < end)).float()
+    return inside / (end - first)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ where ``alt_tree`` was found to add nothing.
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,7 @@ class HaarDetector:
 
     Args:
         working: the picture is brought to the area of ``working`` × 3/4 ``working`` pixels before
-            it is searched, if it is larger; this bounds the time.
+            it is searched, its border with it, if it is larger; this bounds the time.
         smallest: side in pixels, then, of the smallest face.
         quick: look for upright frontal faces only, in about a third of the time.
         least: the lowest score that counts as a face.
@@ -96,6 +97,10 @@ class HaarDetector:
         self._passes = _QUICK if quick else _THOROUGH
         self._idle: list[dict[str, cv2.CascadeClassifier]] = []
         self._lock = threading.Lock()
+        # Parsing them takes 60 ms, in which a model may be opened beside.
+        beside = ThreadPoolExecutor(1)
+        self._first: Future[dict[str, cv2.CascadeClassifier]] | None = beside.submit(self._load)
+        beside.shutdown(wait=False)
 
     def detect(self, picture: NDArray[np.uint8]) -> list[Detection]:
         """See ``Detector.detect``. The score is the weighted number of windows that agree."""
@@ -113,7 +118,9 @@ class HaarDetector:
     def _prepared(self, picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float, int]:
         """The grey picture to search, the factor by which it was resized, and its added border."""
         height, width = picture.shape[:2]
-        most = (self.working * self.working * 0.75 / (height * width)) ** 0.5
+        around = 1 + 2 * _PAD * min(height, width) / np.array([height, width])
+        area = height * width * around.prod()
+        most = (self.working * self.working * 0.75 / area) ** 0.5
         wanted = min(_MOST_ENLARGED, max(1.0, _ENLARGED_TO / max(height, width)))
         factor = min(most, wanted, _LONGEST / max(height, width))
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
@@ -157,14 +164,18 @@ class HaarDetector:
     def _cascades(self) -> Iterator[dict[str, cv2.CascadeClassifier]]:
         """A set of cascades for this thread alone; OpenCV's may not be shared."""
         with self._lock:
-            mine = self._idle.pop() if self._idle else None
+            first, self._first = self._first, None
+            mine = self._idle.pop() if self._idle and first is None else None
         if mine is None:
-            mine = {one.cascade: _load(one.cascade) for one in self._passes}
+            mine = first.result() if first else self._load()
         try:
             yield mine
         finally:
             with self._lock:
                 self._idle.append(mine)
+
+    def _load(self) -> dict[str, cv2.CascadeClassifier]:
+        return {one.cascade: _load(one.cascade) for one in self._passes}
 
 
 def _load(name: str) -> cv2.CascadeClassifier:
