@@ -129,3 +129,25 @@ def test_a_second_release_keeps_what_is_slow(made, monkeypatch):
     assert (out / "index.json").read_bytes() == index
     with pytest.raises(RunError, match="must be the default"):
         release("synthetic:1200", place / "runs", releases=listed * 2, folder=out)
+
+
+def test_a_student_is_trained_by_its_teachers_before_any_file_is_sealed_anew(tmp_path, monkeypatch):
+    told = []
+
+    def trained(options, *, out, recipe, listeners):
+        told.append((out.name, options.teachers, recipe.objective.teachers_see, recipe.seed))
+
+    def made(one, *_):
+        told.append(one.name)
+        raise RunError("far enough")
+
+    monkeypatch.setattr(job, "train", trained)
+    monkeypatch.setattr(job, "_make", made)
+    listed = (
+        Release(name="big", recipe="wide", default=True),
+        Release(name="little", recipe="tiny", seed=3, teachers=("big",)),
+    )
+    with pytest.raises(RunError, match="far enough"):
+        release("somewhere", tmp_path, releases=listed, folder=tmp_path / "out")
+    big = str(tmp_path / "big")
+    assert told == [("big", (), "batch", 0), ("little", (big,), "once", 3), "big"]

@@ -51,6 +51,7 @@ HALF_TOLERANCE = 0.01
 class Release:
     """A model to release. recipe, seed: what trains it where its run is absent.
 
+    teachers: names of releases before it, whose view of each training picture it learns from.
     flip: answers are the average with the mirror image, for twice the time. default: the one
     that is meant where no model is named.
     """
@@ -58,12 +59,16 @@ class Release:
     name: str
     recipe: str
     seed: int = 0
+    teachers: tuple[str, ...] = ()
     flip: bool = True
     default: bool = False
 
 
 # A new model is a line here. ``cnn4`` beside ``wide`` would be more than ``LARGEST``.
-RELEASES = (Release(name="wide", recipe="wide", flip=False, default=True),)
+RELEASES = (
+    Release(name="wide", recipe="wide", flip=False, default=True),
+    Release(name="tiny", recipe="tiny", teachers=("wide",), flip=False),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,10 +103,9 @@ def release(
     """
     if [one.default for one in releases].count(True) != 1:
         raise RunError("one of the released models, and one alone, must be the default")
-    made = [
-        _make(one, source, runs / one.name, limit, listeners or Listeners(), progress)
-        for one in releases
-    ]
+    for one in releases:  # all of them first: what follows seals a teacher's file anew
+        _trained(one, source, runs, listeners or Listeners())
+    made = [_make(one, source, runs / one.name, limit, progress) for one in releases]
     total = sum(len(one.weights) + len(one.onnx) for one in made)
     if total > LARGEST:
         raise RunError(f"the models take {total / 1e6:.1f} MB, more than {LARGEST / 1e6:.0f}")
@@ -109,10 +113,7 @@ def release(
     return tuple(made)
 
 
-def _make(
-    one: Release, source: str, folder: Path, limit: int, ears: Listeners, progress: Progress
-) -> Released:
-    _trained(one, source, folder, ears)
+def _make(one: Release, source: str, folder: Path, limit: int, progress: Progress) -> Released:
     taught = _taught(folder, source, progress)
     images = _images(load_model(folder), source, progress)
     _calibrated(one, folder, images, progress)
@@ -135,8 +136,9 @@ def _make(
                     facts=facts(card, len(weights) + len(graph)))  # fmt: skip
 
 
-def _trained(one: Release, source: str, folder: Path, ears: Listeners) -> None:
+def _trained(one: Release, source: str, runs: Path, ears: Listeners) -> None:
     """Train where there is no model yet, or go on where that was interrupted."""
+    folder = runs / one.name
     if (folder / "model.safetensors").is_file():
         return
     if (folder / "run.json").is_file():
@@ -144,7 +146,10 @@ def _trained(one: Release, source: str, folder: Path, ears: Listeners) -> None:
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     chosen = replace(recipe(one.recipe), seed=one.seed)
-    train(TrainOptions(source=source), out=folder, recipe=chosen, listeners=ears)
+    if one.teachers:
+        chosen = replace(chosen, objective=replace(chosen.objective, teachers_see="once"))
+    options = TrainOptions(source=source, teachers=tuple(str(runs / name) for name in one.teachers))
+    train(options, out=folder, recipe=chosen, listeners=ears)
 
 
 def _taught(folder: Path, source: str, progress: Progress) -> dict[str, Any]:
