@@ -3,6 +3,8 @@
 import json
 import random
 import struct
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -185,3 +187,12 @@ def test_half_precision_is_taken_only_where_the_file_says_so(path):
     path.write_bytes(forged(bad, {**meta, "stored": "float16"}))
     with pytest.raises(ModelFileError, match="finite"):
         load_model(path)
+
+
+def test_opening_a_model_does_not_load_torchs_compiler():
+    """Filling tensors without storage would: a second more before each first answer."""
+    program = (
+        "import sys; from mien.predict.classifier import open_classifier as o; "
+        "o('default', backend='torch'); sys.exit('torch._dynamo' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

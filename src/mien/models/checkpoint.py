@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors import torch as safetensors_torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from mien.config import to_json
 from mien.errors import ModelFileError, OptionError
@@ -162,11 +163,25 @@ def _whole(tensors: dict[str, Tensor], stored: Any, path: Path) -> dict[str, Ten
     return {n: t.float() if is_halved(n, t) else t for n, t in tensors.items()}
 
 
+class _Unfilled(TorchFunctionMode):
+    """Leaves tensors without storage as they are where they should be filled with chance.
+
+    To pretend it, torch would load its compiler, which takes a second of each start.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func in (Tensor.normal_, Tensor.uniform_) and args[0].is_meta:
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
 def _restore(name: str, config: Any, tensors: dict[str, Tensor], path: Path) -> nn.Module:
     # On the meta device a network of any claimed size costs no memory, so a hostile
     # configuration is refused by comparing shapes before anything is allocated.
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _Unfilled():
             network = build(name, config)
     except (RuntimeError, TypeError, ValueError, OverflowError) as error:
         raise ModelFileError(f"{path}: its configuration describes no network") from error

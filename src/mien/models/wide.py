@@ -64,12 +64,17 @@ class CosineStem(nn.Module):
         self.convolution = nn.Conv2d(channels, 32 * channels, 4, stride=2, padding=1, bias=False)
         self.normalisation = nn.BatchNorm2d(32 * channels)
         self.activation = nn.GELU()
+        # Without storage there is nothing to fill, and torch would load its compiler to pretend.
+        if not self.convolution.weight.is_meta:
+            self._fill(channels)
+
+    @torch.no_grad()
+    def _fill(self, channels: int) -> None:
         basis = cosine_basis(4)
-        with torch.no_grad():
-            self.convolution.weight.zero_()
-            for channel in range(channels):
-                own = self.convolution.weight[32 * channel : 32 * (channel + 1), channel]
-                own.copy_(torch.cat((basis, -basis)))
+        self.convolution.weight.zero_()
+        for channel in range(channels):
+            own = self.convolution.weight[32 * channel : 32 * (channel + 1), channel]
+            own.copy_(torch.cat((basis, -basis)))
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """N×C×H×W to N×32C×⌊H/2⌋×⌊W/2⌋."""

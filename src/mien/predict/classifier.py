@@ -20,7 +20,7 @@ from mien.types import Scores
 
 BACKENDS = ("auto", "onnx", "torch")
 # Of crops; more are no faster, and a layer's output for these stays within the caches' reach.
-BATCH = 64
+BATCH = 32
 _ELEMENTS: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 10: np.dtype("<f2")}
 
 
