@@ -40,7 +40,7 @@ def show_camera(
     Raises:
         OptionError: there is no such camera.
     """
-    from mien.jobs.predict import frame_entry
+    from mien.jobs.predict_files import frame_entry
     from mien.predict.clips import open_camera
     from mien.predict.video import watch
 

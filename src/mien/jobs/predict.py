@@ -18,14 +18,20 @@ from numpy.typing import NDArray
 
 from mien import __version__
 from mien.errors import DataError, MienError, OptionError, RunError
+from mien.jobs.predict_files import (
+    ClipSummary,
+    frame_entry,
+    make_parent,
+    picture_entry,
+    write_picture,
+    write_tables,
+)
 from mien.predict.batch import Item, Read, find, read_pictures
 from mien.predict.clips import Clip, ClipWriter, open_clip
 from mien.predict.pictures import read_picture
 from mien.predict.pipeline import Predictor
 from mien.predict.record import NAME, Record, key_of
-from mien.predict.table import WRITERS, rows
-from mien.predict.video import Frame, VideoOptions, watch
-from mien.runs import write_atomic
+from mien.predict.video import VideoOptions, watch
 from mien.types import Face, Progress, silent
 
 # (picture uint8 H×W×3 RGB, its faces, seconds in a clip) to the picture to show, of the same size.
@@ -130,7 +136,9 @@ def predict(
             done.notes.append("scored before with another model or other options; scored anew")
         work = _Work(predictor, options, record, draw, on_clip, progress, total, done)
         wanted = work.through(find(named, without=closed), tell)
-        _write_tables(options, record, wanted, predictor.classifier.classes, done)
+        files = {"csv": options.csv or (options.out / "faces.csv" if options.out else None),
+                 "parquet": options.parquet}  # fmt: skip
+        done.written += write_tables(files, record, wanted, predictor.classifier.classes)
     return done
 
 
@@ -235,7 +243,7 @@ class _Work:
             problem = found.problem
             if problem is None:
                 problem = self._annotate(found)
-            entry = _entry(found, problem)
+            entry = picture_entry(found, problem)
             self.record.add(key, entry)
             yield key, entry
 
@@ -247,7 +255,7 @@ class _Work:
             picture = read_picture(found.item.path)
         except MienError as error:
             return str(error)
-        _write_picture(place, self.draw(picture, found.faces, None))
+        write_picture(place, self.draw(picture, found.faces, None))
         return None
 
     def _clip(self, item: Item, key: int) -> Mapping[str, Any]:
@@ -269,7 +277,7 @@ class _Work:
         """Read one clip through, and write its frames and its copy."""
         place, writer, summary = self._place(item), None, ClipSummary()
         if place is not None:
-            _parent(place)
+            make_parent(place)
             writer = ClipWriter(place, clip.width, clip.height, clip.rate)
         try:
             for frame in watch(clip, self.predictor, self.options.video):
@@ -289,55 +297,6 @@ class _Work:
             writer.__exit__(None, None, None)
         self.done.notes += clip.notes
         return summary.to_json(clip)
-
-
-@dataclass
-class ClipSummary:
-    """What a clip showed, face by face; grows with the faces, not with the frames."""
-
-    frames: int = 0
-    last: float = 0.0
-    seen: dict[int, dict[str, Any]] = field(default_factory=dict)
-
-    def add(self, frame: Frame) -> None:
-        """One more frame."""
-        self.frames, self.last = self.frames + 1, frame.time
-        for face in frame.faces:
-            one = self.seen.setdefault(face.id or 0, {
-                "first": frame.time, "frames": 0, "answers": Counter(),
-                "sum": dict.fromkeys(face.probabilities, 0.0),
-            })  # fmt: skip
-            one["last"], one["frames"] = frame.time, one["frames"] + 1
-            one["answers"][face.answer] += 1
-            for name, value in face.probabilities.items():
-                one["sum"][name] += value
-
-    def to_json(self, clip: Clip) -> dict[str, Any]:
-        """JSON-able: the clip's facts, and for each id its span, mean and shares of answers."""
-        faces = []
-        for number, one in sorted(self.seen.items()):
-            n = one["frames"]
-            faces.append({
-                "id": number, "first": round(one["first"], 4), "last": round(one["last"], 4),
-                "frames": n,
-                "probabilities": {k: round(v / n, 5) for k, v in one["sum"].items()},
-                "answers": {k: round(v / n, 4) for k, v in one["answers"].most_common()},
-            })  # fmt: skip
-        return {"frames": self.frames, "seconds": round(self.last, 4), "rate": round(clip.rate, 4),
-                "width": clip.width, "height": clip.height, "faces": faces}  # fmt: skip
-
-
-def frame_entry(frame: Frame) -> dict[str, Any]:
-    """One frame as it stands in the record."""
-    return {"time": round(frame.time, 4), "frame": frame.number,
-            "faces": [face.to_json() for face in frame.faces]}  # fmt: skip
-
-
-def _entry(found: Read, problem: str | None) -> dict[str, Any]:
-    if problem is not None:
-        return {"file": found.item.path, "problem": problem}
-    return {"file": found.item.path, "width": found.width, "height": found.height,
-            "faces": [face.to_json() for face in found.faces]}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,44 +331,3 @@ def _runs(
             pictures.append(_New(item, key))
     if pictures:
         yield pictures
-
-
-def _write_tables(
-    options: PredictOptions, record: Record, wanted: "array[int]", classes: Sequence[str],
-    done: Predicted,
-) -> None:  # fmt: skip
-    files = {"csv": options.csv or (options.out / "faces.csv" if options.out else None),
-             "parquet": options.parquet}  # fmt: skip
-    for kind, file in files.items():
-        if file is not None:
-            WRITERS[kind](file, _rows(record, wanted), classes)
-            done.written.append(file)
-
-
-def _rows(record: Record, wanted: Iterable[int]) -> Iterator[dict[str, Any]]:
-    for key in wanted:
-        entry = record.entry(key)
-        if entry is not None:
-            yield from rows(entry, record.frames(entry))
-
-
-def _parent(place: Path) -> None:
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{place.parent}: cannot be made ({error.strerror})") from error
-
-
-def _write_picture(place: Path, picture: NDArray[np.uint8]) -> None:
-    import cv2
-
-    _parent(place)
-    suffix = ".png" if place.suffix.lower() == ".png" else ".jpg"
-    quality = [cv2.IMWRITE_JPEG_QUALITY, 92] if suffix == ".jpg" else []
-    good, data = cv2.imencode(suffix, picture[..., ::-1], quality)
-    if not good:
-        raise RunError(f"{place}: the picture cannot be encoded")
-    try:
-        write_atomic(place, np.asarray(data).tobytes())
-    except OSError as error:
-        raise RunError(f"{place}: cannot be written ({error.strerror})") from error

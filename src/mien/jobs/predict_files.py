@@ -1,0 +1,122 @@
+"""What ``mien predict`` keeps of pictures and clips: entries of the record, tables, copies."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import RunError
+from mien.predict.batch import Read
+from mien.predict.clips import Clip
+from mien.predict.record import Record
+from mien.predict.table import WRITERS, rows
+from mien.predict.video import Frame
+from mien.runs import write_atomic
+
+
+@dataclass
+class ClipSummary:
+    """What a clip showed, face by face; grows with the faces, not with the frames."""
+
+    frames: int = 0
+    last: float = 0.0
+    seen: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, frame: Frame) -> None:
+        """One more frame."""
+        self.frames, self.last = self.frames + 1, frame.time
+        for face in frame.faces:
+            one = self.seen.setdefault(face.id or 0, {
+                "first": frame.time, "frames": 0, "answers": Counter(),
+                "sum": dict.fromkeys(face.probabilities, 0.0),
+            })  # fmt: skip
+            one["last"], one["frames"] = frame.time, one["frames"] + 1
+            one["answers"][face.answer] += 1
+            for name, value in face.probabilities.items():
+                one["sum"][name] += value
+
+    def to_json(self, clip: Clip) -> dict[str, Any]:
+        """JSON-able: the clip's facts, and for each id its span, mean and shares of answers."""
+        faces = []
+        for number, one in sorted(self.seen.items()):
+            n = one["frames"]
+            faces.append({
+                "id": number, "first": round(one["first"], 4), "last": round(one["last"], 4),
+                "frames": n,
+                "probabilities": {k: round(v / n, 5) for k, v in one["sum"].items()},
+                "answers": {k: round(v / n, 4) for k, v in one["answers"].most_common()},
+            })  # fmt: skip
+        return {"frames": self.frames, "seconds": round(self.last, 4), "rate": round(clip.rate, 4),
+                "width": clip.width, "height": clip.height, "faces": faces}  # fmt: skip
+
+
+def frame_entry(frame: Frame) -> dict[str, Any]:
+    """One frame as it stands in the record."""
+    return {"time": round(frame.time, 4), "frame": frame.number,
+            "faces": [face.to_json() for face in frame.faces]}  # fmt: skip
+
+
+def picture_entry(found: Read, problem: str | None) -> dict[str, Any]:
+    """One picture as it stands in the record; with ``problem`` it was left out."""
+    if problem is not None:
+        return {"file": found.item.path, "problem": problem}
+    return {"file": found.item.path, "width": found.width, "height": found.height,
+            "faces": [face.to_json() for face in found.faces]}  # fmt: skip
+
+
+def write_tables(
+    files: Mapping[str, Path | None], record: Record, wanted: Iterable[int], classes: Sequence[str]
+) -> list[Path]:
+    """Write the record's rows of the items ``wanted`` to each of ``files``, a kind and its place.
+
+    Gives those that were written; a place of None is left out.
+    """
+    written = []
+    for kind, file in files.items():
+        if file is not None:
+            WRITERS[kind](file, _rows(record, wanted), classes)
+            written.append(file)
+    return written
+
+
+def _rows(record: Record, wanted: Iterable[int]) -> Iterator[dict[str, Any]]:
+    for key in wanted:
+        entry = record.entry(key)
+        if entry is not None:
+            yield from rows(entry, record.frames(entry))
+
+
+def make_parent(place: Path) -> None:
+    """Make the folder that a file goes into.
+
+    Raises:
+        RunError: it cannot be made.
+    """
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{place.parent}: cannot be made ({error.strerror})") from error
+
+
+def write_picture(place: Path, picture: NDArray[np.uint8]) -> None:
+    """Write uint8 H×W×3 RGB as PNG where the name says so, else as JPEG.
+
+    Raises:
+        RunError: it cannot be encoded or written.
+    """
+    import cv2
+
+    make_parent(place)
+    suffix = ".png" if place.suffix.lower() == ".png" else ".jpg"
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 92] if suffix == ".jpg" else []
+    good, data = cv2.imencode(suffix, picture[..., ::-1], quality)
+    if not good:
+        raise RunError(f"{place}: the picture cannot be encoded")
+    try:
+        write_atomic(place, np.asarray(data).tobytes())
+    except OSError as error:
+        raise RunError(f"{place}: cannot be written ({error.strerror})") from error
