@@ -23,10 +23,10 @@ from mien.jobs.teachers import check_unchanged, hashes_of, load_teachers
 from mien.models.checkpoint import Model, save_model
 from mien.models.registry import build
 from mien.runs import Run, provenance, write_json
+from mien.train import ranks
 from mien.train.hardware import cores
 from mien.train.history import Row
 from mien.train.loop import Loop, Status, Task
-from mien.train.ranks import is_synchronised, together
 from mien.train.recipes import Recipe, cnn4, recipe_from_json, recipe_to_json
 from mien.types import ImageSet, Progress, silent
 
@@ -236,7 +236,7 @@ def _run(job: _Job, run: Run, notes: list[str] | None = None) -> TrainResult:
     on_first(job.fabric, lambda: locked.enter_context(run.lock()))
     go_on = f"go on with: mien train --resume {run.path}, on any number of ranks"
     with (
-        together(job.fabric, go_on),
+        ranks.together(job.fabric, go_on),
         locked,
         _own_randomness(device),
         kept(run),
@@ -244,8 +244,7 @@ def _run(job: _Job, run: Run, notes: list[str] | None = None) -> TrainResult:
     ):
         if notes is not None:
             on_first(job.fabric, lambda: _begin(run, job, notes))
-        if main:
-            run.tidy()
+        ranks.on_first(job.fabric, run.tidy)
         network = make_network(
             job.recipe, images, job.selection.training, job.start.model if job.start else None
         )
@@ -262,6 +261,8 @@ def _run(job: _Job, run: Run, notes: list[str] | None = None) -> TrainResult:
             told=job.ears.told,
             sound=sound,
         )
+        for sentence in ranks.small_parts(job.fabric, network, job.recipe.batch_size):
+            job.ears.told(sentence)
         loop = Loop(job.fabric, task)
         trained = loop.run()
         model = Model(
@@ -271,15 +272,13 @@ def _run(job: _Job, run: Run, notes: list[str] | None = None) -> TrainResult:
             classes=images.classes,
             about=_about(job, loop.at.pieces),
         )
-        if main:
-            save_model(run.model, model)
-        job.fabric.barrier()
+        ranks.on_first(job.fabric, lambda: save_model(run.model, model))
     return TrainResult(run=run, model=model, images=images, rows=loop.at.rows, main=main)
 
 
 def _plain(job: _Job, trained: nn.Module) -> nn.Module:
     """The network as its architecture builds it: no rank is there to normalise with any more."""
-    if not is_synchronised(trained):
+    if not ranks.is_synchronised(trained):
         return trained
     network = build(job.recipe.architecture, job.recipe.model).to(job.fabric.device)
     network.load_state_dict(trained.state_dict())
