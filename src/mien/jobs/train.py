@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -20,6 +21,7 @@ from mien.jobs.network import fit_to_data, make_network
 from mien.jobs.prepare import DataOptions, Selection, absolute, select, with_validation
 from mien.jobs.start import Start, held_out_by, seen_before, start_model
 from mien.jobs.teachers import check_unchanged, hashes_of, load_teachers
+from mien.models.card import said
 from mien.models.checkpoint import Model, save_model
 from mien.models.registry import build
 from mien.runs import Run, provenance, write_json
@@ -176,6 +178,24 @@ def _seen_before(job: _Job) -> list[str]:
     ]
 
 
+def recorded(run: Run) -> tuple[TrainOptions, Recipe, dict[str, Any]]:
+    """What a run was asked to do, its recipe, and its whole record.
+
+    Raises:
+        RunError: ``run.json`` is missing, damaged or of another version.
+    """
+    record = run.read_record()
+    try:
+        options = from_json(TrainOptions, record["options"])
+        recipe = recipe_from_json(record["recipe"])
+        str(record["data"]["fingerprint"])
+    except (KeyError, TypeError, ValueError, AttributeError, OptionError) as error:
+        raise RunError(
+            f"{run.record}: not a run of this version of mien ({said(error)})"
+        ) from error
+    return options, recipe, record
+
+
 def resume(
     path: Path | str, *, save_seconds: float = 60.0, listeners: Listeners | None = None
 ) -> TrainResult:
@@ -185,13 +205,7 @@ def resume(
         RunError: no run there, or its data are no longer what they were.
     """
     run = Run.open(path)
-    record = run.read_record()
-    try:
-        options = from_json(TrainOptions, record["options"])
-        recipe = recipe_from_json(record["recipe"])
-        fingerprint = record["data"]["fingerprint"]
-    except (KeyError, TypeError, OptionError) as error:
-        raise RunError(f"{run.record}: not a run of this version of mien ({error})") from error
+    options, recipe, record = recorded(run)
     ears = listeners or Listeners()
     # On a smaller machine it goes on with what is there, though no longer to the same bits.
     threads = min(options.threads, cores())
@@ -202,7 +216,7 @@ def resume(
         raise RunError(
             f"{error}; the run {path} began with these pictures and needs them to go on"
         ) from error
-    if images.fingerprint != fingerprint:
+    if images.fingerprint != record["data"]["fingerprint"]:
         raise RunError(
             f"{options.source}: its pictures are not those that the run began with; "
             "put the old ones back, or train anew"
