@@ -1,6 +1,6 @@
 """Out of memory: how to know it, and how a batch is done in smaller pieces."""
 
-from mien.errors import RunError
+from mien.errors import RankLostError, RunError
 
 # What torch's allocators say, where they raise no class of their own.
 _SAID = (
@@ -43,9 +43,12 @@ def halved(pieces: int, images: int, smallest: int, ranks: int = 1) -> tuple[int
     )
 
 
-def undivided(images: int, ranks: int) -> RunError:
-    """What is said where a batch cannot be cut: its ranks talk to each other in every layer."""
-    return RunError(
+def undivided(images: int, ranks: int) -> RankLostError:
+    """What is said where a batch cannot be cut: its ranks talk to each other in every layer.
+
+    The others cannot be told, so whichever rank it is says it itself.
+    """
+    return RankLostError(
         f"out of memory with {images} images on each of {ranks} processes, which normalise them "
         f"together and so cannot cut them further; train with a smaller --batch-size "
         f"(half of it would be {images // 2 * ranks}) or on more processes"
