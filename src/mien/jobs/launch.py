@@ -4,11 +4,11 @@ import inspect
 import logging
 import os
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies.ddp import DDPStrategy
 from torch.nn.parallel import DistributedDataParallel
 
 from mien.jobs.prepare import DataOptions, read_source
@@ -53,7 +53,8 @@ def _apart() -> DDPStrategy:
     """
     known = inspect.signature(DistributedDataParallel.__init__).parameters
     newer = "forward_sync_buffers"  # torch 2.13 warns of the older name
-    return DDPStrategy(**{newer if newer in known else "broadcast_buffers": False})
+    how: dict[str, Any] = {newer if newer in known else "broadcast_buffers": False}
+    return DDPStrategy(**how)
 
 
 def on_first(fabric: Fabric, action: Callable[[], T]) -> T | None:
