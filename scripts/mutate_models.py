@@ -2,6 +2,8 @@
 
     python scripts/mutate_models.py --count 100000 --out docs/results/faults.md
 
+With --tally FILE it may be interrupted, and the same call goes on (--seconds ends it by itself).
+
 Half of the mutants are what accidents make: flipped bits, truncations, pieces moved, swapped,
 doubled or overwritten, headers of one file before the data of another. The other half are what an
 attacker makes: metadata, header or tensors altered, and the checksum made right again. A checksum
@@ -41,8 +43,9 @@ from mien.models.cnn4 import CNN4Config
 from mien.models.registry import build
 from mien.models.residual import ResidualConfig
 from mien.models.wide import WideConfig
+from mien.runs import write_json
 
-SECONDS = 5  # for one case; the usual is a few milliseconds
+SECONDS = 5  # of the processor, for one case; the usual is a few milliseconds
 MEMORY = 2**30  # that a case may take beyond what the process has
 BLOCK = 500
 BEGIN, END = "<!-- models: begin -->", "<!-- models: end -->"
@@ -329,42 +332,53 @@ def same(loaded, original):
     )
 
 
-def run_block(numbers, seed, files, path, limited=True):
-    """Judge mutants in this process: how many of each verdict, and the findings."""
-    verdicts, findings = Counter(), []
+def loaded_originals(files, path):
+    """The models of ``originals``, as mien reads them; what torch loads late is loaded by it."""
     models = {}
     for name, content in files.items():
         path.write_bytes(content)
         models[name] = load_model(path)
+    return models
+
+
+def run_block(numbers, seed, files, path, *, models=None, limited=True):
+    """Judge mutants in this process: how many of each verdict, and the findings."""
+    verdicts, findings = Counter(), []
+    models = models or loaded_originals(files, path)
     if limited:
-        signal.signal(signal.SIGALRM, _too_long)
+        # Time of the processor: a busy machine, or one that stopped this process, is no finding.
+        signal.signal(signal.SIGPROF, _too_long)
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
     for number in numbers:
         data, how, origin = mutant(number, seed, files)
-        signal.setitimer(signal.ITIMER_REAL, SECONDS if limited else 0)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS if limited else 0)
         try:
             verdict = judge(data, how, models[origin], path)
         except BaseException as error:  # noqa: BLE001  any of them is a finding
             findings.append(f"{number} {how.__name__} of {origin}: {error!r:.300}")
             verdict = "finding"
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         verdicts[f"{'resealed' if how in ATTACKS else 'accident'}: {verdict}"] += 1
     return verdicts, findings
 
 
 def _too_long(*_):
-    raise FoundError(f"more than {SECONDS} seconds")
+    raise FoundError(f"more than {SECONDS} seconds of the processor")
 
 
-def in_child(numbers, seed, files, folder):
-    """The same in a forked child, whose death is a finding."""
+def in_child(numbers, seed, files, models, folder):
+    """The same in a forked child, whose death is a finding.
+
+    models: loaded here once, or each child would spend longer on torch's imports than on its cases.
+    """
     result = folder / "result.json"
     result.unlink(missing_ok=True)
     pid = os.fork()
     if pid == 0:
         try:
-            verdicts, findings = run_block(numbers, seed, files, folder / "model.safetensors")
+            path = folder / "model.safetensors"
+            verdicts, findings = run_block(numbers, seed, files, path, models=models)
             result.write_text(json.dumps([verdicts, findings]))
             os._exit(0)
         except BaseException:  # noqa: BLE001  told by the exit code
@@ -378,12 +392,14 @@ def in_child(numbers, seed, files, folder):
     return Counter(verdicts), findings
 
 
-def table(count, verdicts, findings, seconds):
+def table(tally):
     """The result in Markdown."""
+    findings = tally["findings"]
+    verdicts = tally["verdicts"]
     rows = [f"| {name} | {number:,} |" for name, number in sorted(verdicts.items())]
     return "\n".join(
         [
-            f"{count:,} mutants of {len(CONFIGS)} model files in {seconds:.0f} s: "
+            f"{tally['done']:,} mutants of {len(CONFIGS)} model files in {tally['seconds']:.0f} s: "
             f"**{len(findings)} findings**.",
             "",
             "| mutant: what became of it | number |",
@@ -403,37 +419,53 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=1e9, help="stop after so long")
     parser.add_argument("--start", type=int, default=0, help="the first one's number, to go on")
+    parser.add_argument("--tally", type=Path, help="kept after each block; a later call goes on")
     parser.add_argument("--only", type=int, help="judge this one here, and show what it raises")
     parser.add_argument("--out", type=Path, help="a page whose table is replaced")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    files, begun = originals(), time.monotonic()
+    files, began = originals(), time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if given.only is not None:
             data, how, origin = mutant(given.only, given.seed, files)
-            (folder / "original").write_bytes(files[origin])
-            original = load_model(folder / "original")
+            original = loaded_originals(files, folder / "original")[origin]
             print(how.__name__, origin, judge(data, how, original, folder / "model.safetensors"))
             return
-        verdicts, findings, done = Counter(), [], 0
-        for start in range(given.start, given.start + given.count, BLOCK):
-            if time.monotonic() - begun > given.seconds:
-                break
+        models = loaded_originals(files, folder / "original")
+        tally = read_tally(given.tally, given.seed)
+        first = given.start + tally["done"]
+        for start in range(first, given.start + given.count, BLOCK):
+            begun = time.monotonic()
             numbers = range(start, min(start + BLOCK, given.start + given.count))
-            done += len(numbers)
-            more, found = in_child(numbers, given.seed, files, folder)
-            verdicts.update(more)
-            findings += found
+            more, found = in_child(numbers, given.seed, files, models, folder)
+            tally["done"] += len(numbers)
+            tally["verdicts"] = dict(Counter(tally["verdicts"]) + more)
+            tally["findings"] += found
+            tally["seconds"] += time.monotonic() - begun
             for finding in found:
                 print(finding, file=sys.stderr)
-    text = table(done, verdicts, findings, time.monotonic() - begun)
+            if given.tally:
+                write_json(given.tally, tally)
+            if time.monotonic() - began > given.seconds:
+                break
+    text = table(tally)
     print(text)
     if given.out:
         page = given.out.read_text(encoding="utf-8")
         head, _, rest = page.partition(BEGIN)
         given.out.write_text(f"{head}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", "utf-8")
-    sys.exit(bool(findings))
+    sys.exit(bool(tally["findings"]))
+
+
+def read_tally(path, seed):
+    """What earlier calls have done, or nothing yet."""
+    if path is None or not path.exists():
+        return {"seed": seed, "done": 0, "verdicts": {}, "findings": [], "seconds": 0.0}
+    tally = json.loads(path.read_text())
+    if tally["seed"] != seed:
+        raise SystemExit(f"{path}: of seed {tally['seed']}; name another file")
+    return tally
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ from mien.errors import RunError
 
 _REPORTED = ("mien", "torch", "lightning-fabric", "numpy", "pillow", "opencv-python-headless")
 # What a killed process may leave in a folder before there is a run in it.
-_LEFT_OVER = {"run.lock", "state", "training_hashes.npy"}
+_HASHES = "training_hashes.npy"
+_LEFT_OVER = {"run.lock", "state", _HASHES}
 
 
 @dataclass(frozen=True)
@@ -176,8 +177,8 @@ class Run:
 
     def tidy(self) -> None:
         """Remove what a killed process left half-written; for the holder of the lock."""
-        for path in (self.record, self.history, self.model):
-            for left_over in self.path.glob(f".{path.name}.*.tmp"):
+        for name in (self.record.name, self.history.name, self.model.name, _HASHES):
+            for left_over in self.path.glob(f".{name}.*.tmp"):
                 left_over.unlink(missing_ok=True)
 
 
@@ -268,7 +269,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path}: cannot be read ({error})") from error
     if not isinstance(data, dict):
         raise RunError(f"{path}: not a JSON object")

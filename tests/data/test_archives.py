@@ -73,6 +73,12 @@ def test_a_link_in_a_zip(tmp_path: Path) -> None:
     refused(zip_of(tmp_path / "a.zip", ("happy/1.png", png(0)), (info, b"/etc/passwd")), "a link")
 
 
+def test_an_entry_without_a_name(tmp_path: Path) -> None:
+    path = zip_of(tmp_path / "a.zip", ("happy/1.png", png(0)), ("nothing.png", png(1)))
+    path.write_bytes(path.read_bytes().replace(b"nothing.png", b"\0othing.png"))
+    refused(path, "an entry has no name")
+
+
 def test_an_encrypted_zip(tmp_path: Path) -> None:
     path = zip_of(tmp_path / "a.zip", ("happy/1.png", png(0)))
     data = bytearray(path.read_bytes())

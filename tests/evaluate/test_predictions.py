@@ -48,6 +48,64 @@ def test_the_columns_are_what_the_issue_names(path: Path, random_outputs: Output
     assert about["format"] == 1
 
 
+def _rewritten(path: Path, outputs: Outputs, **columns: Any) -> None:
+    """The file of ``outputs`` with columns replaced; texts in dictionaries, as a bomb has them."""
+    write_predictions(path, outputs)
+    table = pq.read_table(path)
+    for name, values in columns.items():
+        table = table.set_column(table.column_names.index(name), table.schema.field(name), [values])
+    pq.write_table(table, path, compression="zstd", use_dictionary=True)
+
+
+def test_more_rows_than_a_file_can_hold_are_refused(path: Path, random_outputs: Outputs) -> None:
+    N = 3_000_000
+    same = replace(
+        random_outputs, ids=np.full(N, "a"), splits=np.full(N, "test"), labels=np.zeros(N, int),
+        logits=np.zeros((N, 3), np.float32), hashes=np.full(N, "0" * 32), copied=np.zeros(N, bool),
+    )  # fmt: skip
+    table = pa.table({
+        "id": pa.array(same.ids), "split": pa.array(same.splits), "label": pa.array(same.labels),
+        "logits": pa.FixedSizeListArray.from_arrays(pa.array(same.logits.ravel()), 3),
+        "hash": pa.array(same.hashes), "copied": pa.array(same.copied),
+    }, metadata={b"mien": json.dumps(
+        {"format": 1, "classes": ["a", "b", "c"], "about": {}}
+    ).encode()})  # fmt: skip
+    pq.write_table(table, path, compression="zstd")
+    assert path.stat().st_size < 500_000
+    with pytest.raises(RunError, match="claims 3,000,000 rows, which so small a file"):
+        read_predictions(path)
+
+
+@pytest.mark.parametrize(("name", "most"), [("id", 1000), ("split", 100), ("hash", 32)])
+def test_a_long_text_is_refused(name: str, most: int, path: Path, random_outputs: Outputs) -> None:
+    values = pq_column(path, random_outputs, name)
+    _rewritten(path, random_outputs, **{name: pa.array(["x" * (most + 1), *values[1:]])})
+    with pytest.raises(RunError, match=f"a text of column '{name}' is too long"):
+        read_predictions(path)
+
+
+def pq_column(path: Path, outputs: Outputs, name: str) -> list[Any]:
+    write_predictions(path, outputs)
+    return list(pq.read_table(path)[name].to_pylist())
+
+
+@pytest.mark.parametrize("names", [["a", "b", "c\x1b[2J"], ["a", "b", "c" * 101], ["a", "b", ""]])
+def test_classes_are_printable_and_short(
+    names: list[str], path: Path, random_outputs: Outputs
+) -> None:
+    write_predictions(path, replace(random_outputs, classes=tuple(names)))
+    with pytest.raises(RunError, match="'classes' of its description is no list of names"):
+        read_predictions(path)
+
+
+def test_a_name_that_stands_twice_is_shown_harmlessly(path: Path, random_outputs: Outputs) -> None:
+    ids = pq_column(path, random_outputs, "id")
+    _rewritten(path, random_outputs, id=pa.array(["\x1b[2J\n", "\x1b[2J\n", *ids[2:]]))
+    with pytest.raises(RunError, match="'id' stands twice") as caught:
+        read_predictions(path)
+    assert str(caught.value).isprintable()
+
+
 def test_names_may_be_bytes_or_objects(path: Path, random_outputs: Outputs) -> None:
     odd = replace(
         random_outputs,

@@ -6,6 +6,7 @@ escapes is a finding, as is a message of several lines. ``run.py`` feeds them wi
 """
 
 import io
+import re
 import tarfile
 import tempfile
 import zipfile
@@ -94,6 +95,68 @@ def picture(data: bytes) -> None:
         assert pixels.dtype == np.uint8
 
 
+def run(data: bytes) -> None:
+    """A file of a run folder: its record, history, or the hashes of its training pictures.
+
+    The first byte says which; the rest is the file.
+    """
+    from mien.jobs.hashes import read_training_hashes
+    from mien.jobs.train import recorded
+    from mien.runs import Run
+    from mien.train.history import read_history
+
+    here = Run(Path(FOLDER.name))
+    which = data[:1]
+    try:
+        if which == b"h":
+            rows = read_history(_written("history.csv", data[1:]))
+            assert all(isinstance(row.epoch, int) for row in rows)
+        elif which == b"n":
+            _written("training_hashes.npy", data[1:])
+            hashes = read_training_hashes(here.path)
+            assert hashes is not None
+            assert hashes.nbytes <= len(data)
+        else:
+            _written("run.json", data[1:])
+            options, recipe, _ = recorded(here)
+            assert isinstance(options.source, str)
+            assert recipe.batch_size >= 2
+    except MienError as error:
+        _told(error)
+
+
+def predictions(data: bytes) -> None:
+    """A file of predictions."""
+    from mien.evaluate.predictions import read_predictions
+
+    try:
+        found = read_predictions(_written("predictions.parquet", data))
+    except MienError as error:
+        _told(error)
+        return
+    assert found.logits.shape == (len(found.ids), len(found.classes))
+    assert np.isfinite(found.logits).all()
+
+
+def onnx(data: bytes) -> None:
+    """An ONNX file as far as it is read before a runtime sees it, and the same with a good sum."""
+    from mien.models.confidence import read_confidence
+    from mien.models.onnx_file import parse_onnx, seal_onnx
+    from mien.predict.classifier import read_shape
+
+    digits = re.search(rb'{"checksum":"([0-9a-f]{64})', data)
+    start = digits.start(1) if digits else 0
+    sealed = seal_onnx(data[:start] + b"0" * 64 + data[start + 64 :]) if digits else data
+    for content in {data, sealed}:
+        try:
+            found = parse_onnx(content, "model.onnx")
+            classes, _, _ = read_shape(found.meta, Path("model.onnx"))
+            assert len(set(classes)) == len(classes) >= 2
+            read_confidence(found.meta["about"])
+        except MienError as error:
+            _told(error)
+
+
 def resealed(data: bytes) -> bytes:
     """``data`` with the checksum of a model file made right, where it has one."""
     from mien.models.card import seal
@@ -113,7 +176,8 @@ def resealed(data: bytes) -> bytes:
 def seeds(name: str) -> list[bytes]:
     """Good inputs of a target, which a fuzzer starts from."""
     made: list[bytes] = {
-        "csv": _csvs, "archive": _archives, "model": _models, "picture": _pictures,
+        "csv": _csvs, "archive": _archives, "model": _models, "picture": _pictures, "run": _runs,
+        "predictions": _predictions, "onnx": _onnx,
     }[name]()  # fmt: skip
     return made
 
@@ -181,6 +245,66 @@ def _models() -> list[bytes]:
     return found
 
 
+def _runs() -> list[bytes]:
+    import json
+    from dataclasses import asdict
+
+    from mien.jobs.train import TrainOptions
+    from mien.train.history import Row, history_csv
+    from mien.train.recipes import demo, recipe_to_json
+
+    record = {"format": 1, "options": asdict(TrainOptions(source="faces")), "ranks": 1,
+              "recipe": recipe_to_json(demo()), "data": {"fingerprint": "0" * 32}}  # fmt: skip
+    row = dict.fromkeys(Row.__dataclass_fields__, 0.5) | {"epoch": 1}
+    hashes = io.BytesIO()
+    np.save(hashes, np.array([b"0" * 32, b"a" * 32]))
+    return [b"j" + json.dumps(record).encode(), b"h" + history_csv([Row(**row)] * 2).encode(),  # type: ignore[arg-type]
+            b"n" + hashes.getvalue()]  # fmt: skip
+
+
+def _predictions() -> list[bytes]:
+    from mien.evaluate.predictions import write_predictions
+    from mien.types import Outputs
+
+    N = 5
+    outputs = Outputs(
+        ids=np.array([f"a/{k}.png" for k in range(N)]), splits=np.array(["test"] * N),
+        labels=np.arange(N) % 2, logits=np.linspace(-1, 1, 2 * N, dtype=np.float32).reshape(N, 2),
+        hashes=np.array([f"{k:032x}" for k in range(N)]), copied=np.zeros(N, np.bool_),
+        classes=("a", "b"), about={"model": "x"},
+    )  # fmt: skip
+    path = Path(FOLDER.name) / "seed.parquet"
+    write_predictions(path, outputs)
+    return [path.read_bytes()]
+
+
+def _onnx() -> list[bytes]:
+    """One linear layer's graph, written by hand: fields of onnx.proto3."""
+    from mien.models.onnx_file import onnx_metadata, seal_onnx
+
+    def part(number: int, content: bytes) -> bytes:
+        return bytes([number << 3 | 2]) + _varint(len(content)) + content
+
+    confidence = {"temperature": 1.5, "unsure": [], "flip": False, "fitted_on": {}}
+    about = {"classes": ["a", "b"], "about": {"calibration": confidence},
+             "preprocessing": {"size": 8, "channels": 1}}  # fmt: skip
+    weights = b"\x08\x02\x10\x01" + part(8, b"w") + part(9, b"\0" * 8)
+    node = part(1, b"images") + part(1, b"w") + part(2, b"probabilities") + part(4, b"MatMul")
+    graph = part(1, node) + part(2, b"g") + part(5, weights)
+    entry = part(1, b"mien") + part(2, onnx_metadata(about).encode())
+    content = b"\x08\x0a" + part(7, graph) + part(8, b"\x10\x12") + part(14, entry)
+    return [seal_onnx(content)]
+
+
+def _varint(value: int) -> bytes:
+    found = b""
+    while value > 127:
+        found += bytes([value & 127 | 128])
+        value >>= 7
+    return found + bytes([value])
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    "csv": csv, "archive": archive, "model": model, "picture": picture,
+    "csv": csv, "archive": archive, "model": model, "picture": picture, "run": run,
+    "predictions": predictions, "onnx": onnx,
 }  # fmt: skip

@@ -37,7 +37,16 @@ def mutants(seeds, count, rng):
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("csv", 300), ("archive", 300), ("model", 100), ("picture", 300)]
+    ("name", "count"),
+    [
+        ("csv", 300),
+        ("archive", 300),
+        ("model", 100),
+        ("picture", 300),
+        ("run", 300),
+        ("predictions", 200),
+        ("onnx", 300),
+    ],
 )
 def test_a_target_finds_nothing(name, count):
     target, seeds = targets.TARGETS[name], targets.seeds(name)
@@ -61,8 +70,15 @@ def test_a_target_shows_a_defect(monkeypatch):
         targets.picture(b"")
 
 
-def test_a_seed_is_good():
+def test_a_seed_is_good(monkeypatch):
+    def refuse(error):
+        raise error
+
     for data in targets.seeds("picture"):
         targets.decode(data, "x", size=16)
     for data in targets.seeds("model"):
         assert targets.resealed(data) == data
+    monkeypatch.setattr(targets, "_told", refuse)
+    for name in targets.TARGETS:
+        for data in targets.seeds(name):
+            targets.TARGETS[name](data)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,13 @@ from mien.errors import ModelFileError, OptionError
 from mien.jobs.export import export, score, serve
 from mien.models import bundled
 from mien.models.checkpoint import load_model, save_model
-from mien.predict.classifier import BATCH, OnnxClassifier, open_classifier
+from mien.predict.classifier import (
+    BATCH,
+    OnnxClassifier,
+    _threshold,
+    open_classifier,
+    read_shape,
+)
 from mien.predict.torch_classifier import PARITY, TorchClassifier
 
 
@@ -184,3 +191,32 @@ def test_a_model_without_a_form_says_what_to_install(tmp_path):
                           text=True, check=True)  # fmt: skip
     assert "net.safetensors" in done.stdout
     assert "mien[train]" in done.stdout
+
+
+def card(**changes):
+    card = {"classes": ["a", "b"], "preprocessing": {"size": 8, "channels": 1}, "about": {}}
+    return card | changes
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"classes": ["a", "a"]}, {"classes": ["a", "\x1b[2J"]}, {"classes": ["a", "b" * 101]},
+        {"classes": ["a", 3]}, {"classes": "ab"}, {"classes": ["a"]}, {"classes": None},
+        {"preprocessing": {"size": float("inf"), "channels": 1}}, {"about": []},
+        {"preprocessing": {"size": "8", "channels": 1}}, {"preprocessing": "\x1b[2J"},
+        {"preprocessing": {"size": True, "channels": 1}},
+    ],
+)  # fmt: skip
+def test_a_card_that_promises_the_impossible(changes):
+    assert read_shape(card(), Path("m.onnx")) == (("a", "b"), 8, 1)
+    with pytest.raises(ModelFileError, match=r"m\.onnx: its (card|metadata) cannot") as caught:
+        read_shape(card(**changes), Path("m.onnx"))
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("value", [True, "1", float("nan"), float("inf"), 10**400, [1]])
+def test_a_threshold_that_is_no_number(value):
+    assert _threshold({"novelty_threshold": 2}, Path("m.onnx")) == 2.0
+    with pytest.raises(ModelFileError, match=r"m\.onnx: its card cannot be used"):
+        _threshold({"novelty_threshold": value}, Path("m.onnx"))

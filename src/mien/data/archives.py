@@ -182,6 +182,8 @@ class Zip(Files):
 
     def _check(self, info: zipfile.ZipInfo) -> None:
         where = f"{self.path}: {shown(info.filename)}"
+        if not info.filename:  # of which zipfile itself makes an IndexError
+            raise ArchiveError(f"{self.path}: an entry has no name; pack the files again")
         if is_unsafe(info.filename):
             self.check_names([info.filename])
         if info.flag_bits & 0x1:

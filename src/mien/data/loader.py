@@ -98,6 +98,11 @@ class Sampler:
         """Batches an epoch."""
         return min(max(1, round(self.total / self.batch_size)), self.total // (2 * self.ranks))
 
+    @property
+    def smallest(self) -> int:
+        """Images of the smallest batch, of all ranks together."""
+        return self.total // self.steps
+
     def epoch(self, epoch: int, *, first: int = 0, rank: int = 0) -> Iterator[tuple[Tensor, int]]:
         """One rank's share of each batch from step ``first`` on: positions, size over all ranks."""
         for batch in self.batches(epoch, first=first):

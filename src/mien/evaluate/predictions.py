@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -23,6 +24,9 @@ from mien.types import Outputs
 
 FORMAT = 1
 _KEY = b"mien"
+_TEXTS = {"id": 1000, "split": 100, "hash": 32}  # characters at most
+# What a file may claim to hold: bytes, and bytes for each of its own.
+_SLACK, _RATIO = 2**26, 50
 _HASH = re.compile(r"[0-9a-f]{32}")
 _MEND = "write it again with 'mien evaluate MODEL DATA'"
 
@@ -72,10 +76,15 @@ def read_predictions(path: Path) -> Outputs:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             about = _read_about(path, file.schema_arrow.metadata)
             _check_schema(path, file.schema_arrow, len(about["classes"]))
+            _check_claims(path, file.metadata, len(about["classes"]))
+        # Texts stay in their dictionaries: a long one may be named a million times.
+        with pq.ParquetFile(
+            path, page_checksum_verification=True, read_dictionary=list(_TEXTS)
+        ) as file:
             table = file.read()
-    except (OSError, pa.ArrowException) as error:
+        outputs = _outputs(path, table, about)
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise RunError(f"{path}: truncated, damaged or no parquet file; {_MEND}") from error
-    outputs = _outputs(path, table, about)
     _check(path, outputs, "holds no predictions")
     return outputs
 
@@ -109,9 +118,10 @@ def _read_about(path: Path, metadata: Any) -> dict[str, Any]:
         raise RunError(f"{path}: its description is damaged; {_MEND}") from error
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         found = about.get("format") if isinstance(about, dict) else None
-        raise RunError(f"{path}: format {found!r} where this mien reads {FORMAT}; {_MEND}")
+        found = _shown(repr(found))
+        raise RunError(f"{path}: format {found} where this mien reads {FORMAT}; {_MEND}")
     classes = about.get("classes")
-    if not (isinstance(classes, list) and classes and all(isinstance(c, str) for c in classes)):
+    if not (isinstance(classes, list) and classes and all(map(_is_name, classes))):
         raise RunError(f"{path}: 'classes' of its description is no list of names; {_MEND}")
     if not isinstance(about.get("about"), dict):
         raise RunError(f"{path}: 'about' of its description is no JSON object; {_MEND}")
@@ -131,17 +141,42 @@ def _check_schema(path: Path, schema: Any, K: int) -> None:
             else found == field.type
         )
         if not same:
-            raise RunError(f"{path}: column '{field.name}' is {found}, not {field.type}; {_MEND}")
+            raise RunError(
+                f"{path}: column '{field.name}' is {_shown(found)}, not {field.type}; {_MEND}"
+            )
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and name.isprintable() and 0 < len(name) <= 100
+
+
+def _shown(text: object) -> str:
+    """What a stranger's file says, fit for one line."""
+    plain = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text)[:200])
+    return plain if len(plain) <= 100 else f"{plain[:99]}…"
+
+
+def _check_claims(path: Path, metadata: Any, K: int) -> None:
+    """Refuse what unfolds to far more than it is: ids and logits of honest rows hardly shrink."""
+    groups = [metadata.row_group(k) for k in range(metadata.num_row_groups)]
+    rows = max(metadata.num_rows, sum(group.num_rows for group in groups))
+    claimed = max(rows * (4 * K + 40), sum(group.total_byte_size for group in groups))
+    if not 0 <= claimed <= _SLACK + _RATIO * path.stat().st_size:
+        raise RunError(f"{path}: claims {rows:,} rows, which so small a file cannot hold; {_MEND}")
 
 
 def _outputs(path: Path, table: Any, about: dict[str, Any]) -> Outputs:
     columns = {name: table[name].combine_chunks() for name in _schema(1).names}
+    for name, most in _TEXTS.items():
+        words = columns[name].dictionary
+        if len(words) and (pc.max(pc.utf8_length(words)).as_py() or 0) > most:
+            raise RunError(f"{path}: a text of column '{name}' is too long; {_MEND}")
     flat = columns["logits"].flatten()
     for name, column in columns.items():
         if column.null_count or (name == "logits" and flat.null_count):
             raise RunError(f"{path}: column '{name}' has empty fields; {_MEND}")
     classes = tuple(about["classes"])
-    text = {name: _strings(columns[name]) for name in ("id", "split", "hash")}
+    text = {name: _strings(columns[name].dictionary_decode()) for name in _TEXTS}
     return Outputs(
         ids=text["id"],
         splits=text["split"],
@@ -191,5 +226,5 @@ def _check(path: Path, outputs: Outputs, what: str) -> None:
             row = int(rows[0])
             raise RunError(
                 f"{wrong}'{name}' {reasons[name]} in {len(rows)} rows, "
-                f"first in row {row} ({ids[row]}); {_MEND}"
+                f"first in row {row} ({_shown(ids[row])}); {_MEND}"
             )

@@ -2,15 +2,20 @@
 
 import io
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import RunError
+from mien.models.card import said
 from mien.runs import Run, write_atomic
 from mien.types import ImageSet
 
 _NAME = "training_hashes.npy"
+# What numpy raises for a header that is none, or claims more than there is memory.
+_BROKEN = (ValueError, TypeError, EOFError, SyntaxError, TokenError, MemoryError, RecursionError,
+           OverflowError, KeyError)  # fmt: skip
 
 
 def write_training_hashes(
@@ -41,9 +46,11 @@ def read_training_hashes(folder: Path) -> NDArray[np.bytes_] | None:
     if not path.is_file():
         return None
     try:
-        hashes = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise RunError(f"{path}: damaged ({error})") from error
+        with path.open("rb") as file:
+            # Not np.load, which would open an archive or a pickle as well.
+            hashes = np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, *_BROKEN) as error:
+        raise RunError(f"{path}: damaged ({said(error)})") from error
     if hashes.ndim != 1 or hashes.dtype != np.dtype("S32"):
         raise RunError(f"{path}: not a list of content hashes")
     return np.asarray(hashes)

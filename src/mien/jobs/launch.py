@@ -1,17 +1,19 @@
 """Starts Lightning Fabric, alone or as one of ``torchrun``'s ranks."""
 
+import inspect
 import logging
 import os
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
+from torch.nn.parallel import DistributedDataParallel
 
-from mien.errors import MienError
 from mien.jobs.prepare import DataOptions, read_source
+from mien.train import ranks
 from mien.train.hardware import Hardware, choose_hardware
-from mien.train.ranks import together
 from mien.types import ImageSet, Progress
 
 T = TypeVar("T")
@@ -25,8 +27,8 @@ def launch(accelerator: str, precision: str, threads: int) -> tuple[Fabric, Hard
     Raises:
         OptionError: an accelerator that is not there, or an unknown precision.
     """
-    ranks = int(os.environ.get("WORLD_SIZE", "1"))
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", str(ranks)))
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
     hardware = choose_hardware(
         accelerator=accelerator, precision=precision, threads=threads, ranks=local
     )
@@ -36,34 +38,34 @@ def launch(accelerator: str, precision: str, threads: int) -> tuple[Fabric, Hard
     fabric = Fabric(
         accelerator=hardware.accelerator,
         devices=local,
-        num_nodes=max(1, ranks // local),
-        strategy="ddp" if ranks > 1 else "auto",
+        num_nodes=max(1, world // local),
+        strategy=_apart() if world > 1 else "auto",
         precision=hardware.fabric_precision,
     )
     fabric.launch()
     return fabric, hardware
 
 
+def _apart() -> DDPStrategy:
+    """DDP without a message before each forward pass, which a rank out of memory might never send.
+
+    The first rank's statistics of batch normalisation count, wherever they are used (see ``Loop``).
+    """
+    known = inspect.signature(DistributedDataParallel.__init__).parameters
+    newer = "forward_sync_buffers"  # torch 2.13 warns of the older name
+    how: dict[str, Any] = {newer if newer in known else "broadcast_buffers": False}
+    return DDPStrategy(**how)
+
+
 def on_first(fabric: Fabric, action: Callable[[], T]) -> T | None:
     """Do something on the first rank while the others wait; its result there, None elsewhere.
 
     Raises:
-        MienError: the action did; on every rank, so that none waits for one that has gone.
-            RankLostError: a rank ended meanwhile.
+        MienError, OSError: the action did; on every rank, so that none waits for one that has
+            gone. RankLostError: a rank ended meanwhile.
     """
-    result, error = None, None
-    if fabric.is_global_zero:
-        try:
-            result = action()
-        except MienError as caught:
-            error = caught
-    with together(fabric, "see its last words, and begin again"):
-        told = fabric.broadcast(str(error) if error else "")
-    if error is not None:
-        raise error
-    if told:
-        raise MienError(told)
-    return result
+    with ranks.together(fabric, "see its last words, and begin again"):
+        return ranks.on_first(fabric, action)
 
 
 def read_once(fabric: Fabric, source: str, options: DataOptions, progress: Progress) -> ImageSet:

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -20,13 +21,14 @@ from mien.jobs.network import fit_to_data, make_network
 from mien.jobs.prepare import DataOptions, Selection, absolute, select, with_validation
 from mien.jobs.start import Start, held_out_by, seen_before, start_model
 from mien.jobs.teachers import check_unchanged, hashes_of, load_teachers
+from mien.models.card import said
 from mien.models.checkpoint import Model, save_model
 from mien.models.registry import build
 from mien.runs import Run, provenance, write_json
+from mien.train import ranks
 from mien.train.hardware import cores
 from mien.train.history import Row
 from mien.train.loop import Loop, Status, Task
-from mien.train.ranks import is_synchronised, together
 from mien.train.recipes import Recipe, cnn4, recipe_from_json, recipe_to_json
 from mien.types import ImageSet, Progress, silent
 
@@ -176,6 +178,24 @@ def _seen_before(job: _Job) -> list[str]:
     ]
 
 
+def recorded(run: Run) -> tuple[TrainOptions, Recipe, dict[str, Any]]:
+    """What a run was asked to do, its recipe, and its whole record.
+
+    Raises:
+        RunError: ``run.json`` is missing, damaged or of another version.
+    """
+    record = run.read_record()
+    try:
+        options = from_json(TrainOptions, record["options"])
+        recipe = recipe_from_json(record["recipe"])
+        str(record["data"]["fingerprint"])
+    except (KeyError, TypeError, ValueError, AttributeError, OptionError) as error:
+        raise RunError(
+            f"{run.record}: not a run of this version of mien ({said(error)})"
+        ) from error
+    return options, recipe, record
+
+
 def resume(
     path: Path | str, *, save_seconds: float = 60.0, listeners: Listeners | None = None
 ) -> TrainResult:
@@ -185,13 +205,7 @@ def resume(
         RunError: no run there, or its data are no longer what they were.
     """
     run = Run.open(path)
-    record = run.read_record()
-    try:
-        options = from_json(TrainOptions, record["options"])
-        recipe = recipe_from_json(record["recipe"])
-        fingerprint = record["data"]["fingerprint"]
-    except (KeyError, TypeError, OptionError) as error:
-        raise RunError(f"{run.record}: not a run of this version of mien ({error})") from error
+    options, recipe, record = recorded(run)
     ears = listeners or Listeners()
     # On a smaller machine it goes on with what is there, though no longer to the same bits.
     threads = min(options.threads, cores())
@@ -202,7 +216,7 @@ def resume(
         raise RunError(
             f"{error}; the run {path} began with these pictures and needs them to go on"
         ) from error
-    if images.fingerprint != fingerprint:
+    if images.fingerprint != record["data"]["fingerprint"]:
         raise RunError(
             f"{options.source}: its pictures are not those that the run began with; "
             "put the old ones back, or train anew"
@@ -236,7 +250,7 @@ def _run(job: _Job, run: Run, notes: list[str] | None = None) -> TrainResult:
     on_first(job.fabric, lambda: locked.enter_context(run.lock()))
     go_on = f"go on with: mien train --resume {run.path}, on any number of ranks"
     with (
-        together(job.fabric, go_on),
+        ranks.together(job.fabric, go_on),
         locked,
         _own_randomness(device),
         kept(run),
@@ -244,8 +258,7 @@ def _run(job: _Job, run: Run, notes: list[str] | None = None) -> TrainResult:
     ):
         if notes is not None:
             on_first(job.fabric, lambda: _begin(run, job, notes))
-        if main:
-            run.tidy()
+        ranks.on_first(job.fabric, run.tidy)
         network = make_network(
             job.recipe, images, job.selection.training, job.start.model if job.start else None
         )
@@ -262,6 +275,8 @@ def _run(job: _Job, run: Run, notes: list[str] | None = None) -> TrainResult:
             told=job.ears.told,
             sound=sound,
         )
+        for sentence in ranks.small_parts(job.fabric, network, job.recipe.batch_size):
+            job.ears.told(sentence)
         loop = Loop(job.fabric, task)
         trained = loop.run()
         model = Model(
@@ -271,15 +286,13 @@ def _run(job: _Job, run: Run, notes: list[str] | None = None) -> TrainResult:
             classes=images.classes,
             about=_about(job, loop.at.pieces),
         )
-        if main:
-            save_model(run.model, model)
-        job.fabric.barrier()
+        ranks.on_first(job.fabric, lambda: save_model(run.model, model))
     return TrainResult(run=run, model=model, images=images, rows=loop.at.rows, main=main)
 
 
 def _plain(job: _Job, trained: nn.Module) -> nn.Module:
     """The network as its architecture builds it: no rank is there to normalise with any more."""
-    if not is_synchronised(trained):
+    if not ranks.is_synchronised(trained):
         return trained
     network = build(job.recipe.architecture, job.recipe.model).to(job.fabric.device)
     network.load_state_dict(trained.state_dict())

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mien.errors import ModelFileError
+from mien.models.card import said
 
 KEY = "calibration"
 
@@ -57,8 +58,8 @@ def read_confidence(about: Mapping[str, Any]) -> Confidence | None:
         temperature = float(data["temperature"])
         thresholds = {float(row["error"]): float(row["threshold"]) for row in data["unsure"]}
         flip, fitted_on = bool(data["flip"]), dict(data["fitted_on"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"the model's calibration cannot be used ({error})") from error
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ModelFileError(f"the model's calibration cannot be used ({said(error)})") from error
     inside = all(0 < x < 1 for x in thresholds) and all(0 <= t <= 1 for t in thresholds.values())
     if not (math.isfinite(temperature) and temperature > 0 and inside):
         raise ModelFileError("the model's calibration cannot be used (a value out of its range)")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import ModelFileError
-from mien.models.card import VERSION
+from mien.models.card import VERSION, said
 
 KIND = "onnx"
 # Standard operators, and those that quantisation and fusion bring; none runs foreign code.
@@ -133,10 +133,11 @@ def _meta(text: bytes, path: Path) -> dict[str, Any]:
     if not isinstance(meta, dict):
         raise ModelFileError(f"{path}: its metadata is damaged")
     if meta.get("kind") != KIND:
-        raise ModelFileError(f"{path}: a mien {meta.get('kind')!r} file, not an {KIND} one")
+        kind = said(repr(meta.get("kind")))
+        raise ModelFileError(f"{path}: a mien {kind} file, not an {KIND} one")
     if meta.get("version") != VERSION:
         raise ModelFileError(
-            f"{path}: format version {meta.get('version')!r}; this mien reads version {VERSION}"
+            f"{path}: format version {said(meta.get('version'))}; this mien reads version {VERSION}"
         )
     return meta
 
@@ -157,7 +158,7 @@ def _check_sum(content: bytes, text: bytes, meta: dict[str, Any], path: Path) ->
 def _check_graph(found: _Found, meta: dict[str, Any], path: Path) -> None:
     strange = sorted(found.domains - DOMAINS)
     if strange or found.functions:
-        what = f"operators of '{strange[0]}'" if strange else "functions of its own"
+        what = f"operators of '{said(strange[0])}'" if strange else "functions of its own"
         raise ModelFileError(f"{path}: its graph has {what}, which mien does not run")
     weights = meta.get("weights")
     named = weights.get("file") if isinstance(weights, dict) else None
@@ -165,7 +166,8 @@ def _check_graph(found: _Found, meta: dict[str, Any], path: Path) -> None:
         plain = tensor.file == Path(tensor.file).name and tensor.file not in ("", ".", "..")
         if not plain or "\\" in tensor.file or tensor.file != named:
             raise ModelFileError(
-                f"{path}: its tensor '{tensor.name[:60]}' lies in '{tensor.file[:60]}'; "
+                f"{path}: its tensor '{said(tensor.name[:60])}' lies in "
+                f"'{said(tensor.file[:60])}'; "
                 "only a model file of mien's beside it may hold weights"
             )
 

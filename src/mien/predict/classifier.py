@@ -5,6 +5,7 @@ N crops, C channels, K classes.
 """
 
 import os
+import sys
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from mien.errors import MissingExtraError, ModelFileError, OptionError
 from mien.models import bundled
-from mien.models.card import read_card, read_tensor_file
+from mien.models.card import class_names, read_card, read_tensor_file, said
 from mien.models.confidence import Confidence, read_confidence
 from mien.models.onnx_file import OnnxFile, Outside, is_onnx, read_onnx
 from mien.types import Scores
@@ -198,13 +199,13 @@ def read_shape(card: dict[str, Any], place: Path) -> tuple[tuple[str, ...], int,
         ModelFileError: the card does not say, or says something impossible.
     """
     try:
-        classes = tuple(str(name) for name in card["classes"])
-        size, channels = int(card["preprocessing"]["size"]), int(card["preprocessing"]["channels"])
+        size, channels = card["preprocessing"]["size"], card["preprocessing"]["channels"]
         about = card["about"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"{place}: its card cannot be used ({error})") from error
-    sound = isinstance(card["classes"], list) and len(set(classes)) == len(classes) >= 2
-    if not (sound and 1 <= size <= 1024 and channels in (1, 3) and isinstance(about, dict)):
+    except (KeyError, TypeError) as error:
+        raise ModelFileError(f"{place}: its card cannot be used ({said(error)})") from error
+    classes = class_names(card, place)
+    whole = type(size) is int and type(channels) is int and isinstance(about, dict)
+    if not (whole and len(classes) >= 2 and 1 <= size <= 1024 and channels in (1, 3)):
         raise ModelFileError(f"{place}: its card cannot be used (a value out of its range)")
     return classes, size, channels
 
@@ -233,7 +234,7 @@ def _threshold(card: dict[str, Any], place: Path) -> float | None:
     value = card.get("novelty_threshold")
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
+    if type(value) not in (int, float) or not abs(value) < sys.float_info.max:
         raise ModelFileError(f"{place}: its card cannot be used (novelty_threshold)")
     return float(value)
 
@@ -261,6 +262,6 @@ def _array(tensor: Outside, content: bytes, place: Path) -> NDArray[Any]:
         or not 0 < count * element.itemsize == tensor.length
         or not 0 <= tensor.offset <= len(content) - tensor.length
     ):
-        raise ModelFileError(f"{place}: its tensor '{tensor.name[:60]}' lies nowhere")
+        raise ModelFileError(f"{place}: its tensor '{said(tensor.name[:60])}' lies nowhere")
     flat: NDArray[Any] = np.frombuffer(content, element, count=count, offset=tensor.offset)
     return flat.reshape(tensor.shape)

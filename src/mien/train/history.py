@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import RunError
+from mien.models.card import said
 from mien.runs import write_atomic
 
 
@@ -61,8 +62,8 @@ def read_history(path: Path) -> list[Row]:
             Row(epoch=int(row["epoch"]), **{name: float(row[name]) for name in numbers})
             for row in found
         ]
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{path}: no history of a run ({error})") from error
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise RunError(f"{path}: no history of a run ({said(error)})") from error
 
 
 class HistoryWriter:

@@ -24,10 +24,17 @@ from mien.train.clock import Clock
 from mien.train.finite import first_not_finite, gradients, largest, not_finite
 from mien.train.history import HistoryWriter, Row
 from mien.train.measure import gather_over_ranks, measure, sum_over_ranks
-from mien.train.memory import halved, is_out_of_memory
+from mien.train.memory import halved, is_out_of_memory, pieces_on, undivided
 from mien.train.objective import class_weights, training_loss
 from mien.train.optim import Average, learning_rate, make_optimizer
-from mien.train.ranks import synchronised
+from mien.train.ranks import (
+    average_gradients,
+    is_synchronised,
+    on_all,
+    on_first,
+    synchronised,
+    told_by_all,
+)
 from mien.train.recipes import Recipe
 from mien.train.state import Holders, Position, load_state, save_state
 from mien.train.teachers import Teaching
@@ -84,6 +91,8 @@ class Loop:
         self.network: nn.Module = network
         self.optimizer = make_optimizer(network, self.recipe.optim)
         self.model, self.wrapped = fabric.setup(network, self.optimizer)
+        # Whether a rank goes through a batch without a word to the others, and tells them then.
+        self.apart = fabric.world_size > 1 and not is_synchronised(network)
         self.average = Average(network, self.recipe.optim.ema)
         self.teaching = Teaching(task.teachers, self.recipe.objective, task.training, fabric)
         labels, classes = task.training.labels, self.recipe.model.classes
@@ -101,8 +110,8 @@ class Loop:
         self.generator = torch.Generator(device=fabric.device)
         self.holders = Holders(network, self.average, self.optimizer)
         at = load_state(task.run.state, self.holders)
-        # Several ranks hold a part of the batch each, and may not cut it further (see ``halved``).
-        self.at = self.kept = replace(at, pieces=max(1, at.pieces // fabric.world_size))
+        pieces = pieces_on(fabric.world_size, at.pieces, at.ranks, self.sampler.smallest)
+        self.at = self.kept = replace(at, pieces=pieces)
         self.loss_sum = self._sum(self.at.loss_of(fabric.global_rank, fabric.world_size))
         self.clock = Clock(self.at.seconds, self.at.step_seconds)
         self.done = 0
@@ -116,14 +125,12 @@ class Loop:
                 state can be used. OSError: something could not be written. What was saved before
                 is untouched in each case.
         """
-        writer = None
-        if self.fabric.is_global_zero:
-            writer = HistoryWriter(self.task.run.history, list(self.at.rows))
+        at = self.at
+        writer = on_first(self.fabric, lambda: HistoryWriter(self.task.run.history, list(at.rows)))
         while self.at.epoch < self.recipe.epochs:
             self._epoch()
             self._end_epoch()
-            if writer:
-                writer.add(self.at.rows[-1])
+            on_all(self.fabric, lambda: self._write(writer))
             self._save()
             self._report()
         return self.average.model
@@ -148,12 +155,13 @@ class Loop:
         """One step on this rank's share of a batch (``int64``, positions of all ranks)."""
         step = self.at.epoch * self.sampler.steps + self.at.step
         while (loss := self._tried(batch, step)) is None:
-            own = self._share(len(batch), step).own
-            pieces, sentence = halved(self.at.pieces, own, self.fabric.world_size)
+            own, ranks = self._share(len(batch), step).own, self.fabric.world_size
+            pieces, sentence = halved(self.at.pieces, own, self.sampler.smallest, ranks)
             self.at = replace(self.at, pieces=pieces)
             self.task.told(sentence)
+        mean = average_gradients(self.fabric, self.network, loss) if self.apart else loss
         most = largest(gradients(self.network)).to(loss.device)
-        if not math.isfinite(float(loss + most)):
+        if not math.isfinite(float(mean + most)):
             self._not_finite(lambda: self._gradient(batch, step))
         for group in self.optimizer.param_groups:
             total = self.recipe.epochs * self.sampler.steps
@@ -164,13 +172,20 @@ class Loop:
         self.loss_sum += loss
 
     def _tried(self, batch: Tensor, step: int) -> Tensor | None:
-        """What ``_gradient`` gives; None, and no gradient, where memory was too small."""
+        """What ``_gradient`` gives; None, and no gradient, where any rank had too little memory."""
+        loss = None
         try:
-            return self._gradient(batch, step)
+            loss = self._gradient(batch, step)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
+            if self.fabric.world_size > 1 and not self.apart:
+                raise undivided(
+                    self._share(len(batch), step).own, self.fabric.world_size
+                ) from error
         # Here, where the error and with it the tensors of its frames are gone.
+        if not self._agreed(loss is None):
+            return loss
         self.wrapped.zero_grad()
         if self.fabric.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -183,12 +198,13 @@ class Loop:
         torch.manual_seed(mix(self.recipe.seed, step, self.fabric.global_rank))
         self.generator.manual_seed(mix(self.recipe.seed, step, 0))
         total = self._sum(0.0)
-        for piece in torch.tensor_split(batch, self.at.pieces):
-            share = self._share(len(piece), step)
-            loss = self._loss(piece[share.rows], share, step)
-            # DDP takes the mean over ranks; the factor makes it the mean over the batch's images.
-            self.fabric.backward(loss * (share.own * self.fabric.world_size / len(batch)))
-            total += loss.detach().double() * share.own
+        with self.fabric.no_backward_sync(self.model, enabled=self.apart):
+            for piece in torch.tensor_split(batch, self.at.pieces):
+                share = self._share(len(piece), step)
+                loss = self._loss(piece[share.rows], share, step)
+                # The mean over ranks follows; the factor makes it that over the batch's images.
+                self.fabric.backward(loss * (share.own * self.fabric.world_size / len(batch)))
+                total += loss.detach().double() * share.own
         return total
 
     def _share(self, total: int, step: int) -> Share:
@@ -216,7 +232,7 @@ class Loop:
         train_loss, train_accuracy = measure(self.fabric, self.average.model, self.sample)
         loss, accuracy = measure(self.fabric, self.average.model, self.task.validation)
         running = float(self._total(self.loss_sum)) / len(self.task.training)
-        self._check_finite(running, train_loss, loss)
+        on_all(self.fabric, lambda: self._check_finite(running, train_loss, loss))
         steps = self.sampler.steps
         rate = learning_rate(
             (self.at.epoch + 1) * steps - 1, self.recipe.epochs * steps, self.recipe.optim
@@ -239,14 +255,16 @@ class Loop:
         self.loss_sum = self._sum(0.0)
         self.clock.new_epoch()
 
+    def _write(self, writer: HistoryWriter | None) -> None:
+        if writer:
+            writer.add(self.at.rows[-1])
+
     def _save(self) -> None:
         losses = gather_over_ranks(self.fabric, self.loss_sum)
         at = self.at.with_sums(losses, self.clock.seconds, self.clock.step_seconds)
-        self.task.sound()
-        self._check_finite(*losses)
-        if self.fabric.is_global_zero:
-            folder = self.task.run.state
-            save_state(folder, at, self.sampler.steps, self.holders)
+        on_all(self.fabric, lambda: self._check(losses))
+        folder, steps = self.task.run.state, self.sampler.steps
+        on_first(self.fabric, lambda: save_state(folder, at, steps, self.holders))
         self.kept = at
         self.clock.saved()
 
@@ -268,6 +286,10 @@ class Loop:
             )
         )
 
+    def _check(self, losses: tuple[float, ...]) -> None:
+        self.task.sound()
+        self._check_finite(*losses)
+
     def _check_finite(self, *losses: float) -> None:
         """Refuse to save or to go on with what is spoilt: losses, weights or statistics."""
         name = not_finite(self.network)
@@ -277,7 +299,11 @@ class Loop:
     def _not_finite(self, again: Callable[[], Tensor]) -> None:
         """Do the step in hand again, before it changed any weight, to see where it went wrong."""
         self.wrapped.zero_grad()
-        raise self._stopped(f"first in {first_not_finite(self.network, again)}")
+        # Each rank has its own part of the batch, and but one of them may be at fault.
+        places = told_by_all(self.fabric, first_not_finite(self.network, again))
+        clean, rank = min((place.startswith("nowhere"), k) for k, place in enumerate(places))
+        on_rank = f" on rank {rank}" if len(places) > 1 and not clean else ""
+        raise self._stopped(f"first in {places[rank]}{on_rank}")
 
     def _stopped(self, where: str) -> RunError:
         kept, at = self.kept, self.at

@@ -57,6 +57,11 @@ class Position:
             step_seconds=step_seconds,
         )
 
+    @property
+    def ranks(self) -> int:
+        """How many ranks had come so far."""
+        return max(1, len(self.rank_losses))
+
     def loss_of(self, rank: int, ranks: int) -> float:
         """What ``rank`` goes on from: its own sum, or an equal share where the ranks are others."""
         if len(self.rank_losses) == ranks:
