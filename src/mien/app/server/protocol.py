@@ -1,9 +1,10 @@
-"""uvicorn's HTTP/1.1 with two things that it lacks.
+"""uvicorn's HTTP/1.1 with three things that it lacks.
 
 A limit on how long a request's head may take: its keep-alive timeout ends with the first byte, so
 a client that sends one byte a minute would hold a connection for ever. And an end that an answer
 survives: where the server closes while a body is still coming, the system resets the connection,
 and the client may lose the 413 that explains why; so what comes is thrown away for a moment first.
+And an answer's head leaves together with its body: two packets would wake the client twice.
 """
 
 import asyncio
@@ -20,11 +21,22 @@ class _Transport:
 
     def __init__(self, transport: Any, protocol: "PatientProtocol") -> None:
         self._transport, self._protocol = transport, protocol
+        self._head = b""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
+    def write(self, data: bytes) -> None:
+        """Send it, or keep it until its body comes, which uvicorn writes next."""
+        if not self._head and data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
+            self._head = data
+            return
+        self._transport.write(self._head + data)
+        self._head = b""
+
     def close(self) -> None:
+        if self._head:
+            self.write(b"")
         self._protocol.part(self._transport)
 
     def is_closing(self) -> bool:
