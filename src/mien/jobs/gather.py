@@ -2,7 +2,7 @@
 
 Knows nothing of HTTP. ``Places`` says at once whether one more request is taken on, before any work
 is done for it; ``Gather`` puts the crops of requests that wait at the same time into one call of
-the classifier, in a thread of its own. N crops, C channels, K classes.
+the classifier, in threads of its own. N crops, C channels, K classes.
 """
 
 import os
@@ -31,7 +31,7 @@ _LATEST = 0.05
 
 def give_way() -> None:
     """Make this thread, and the threads that it starts, yield to the others of this process."""
-    if sys.platform == "linux":  # elsewhere the number belongs to the whole process
+    if sys.platform == "linux" and not os.environ.get("NONICE"):  # elsewhere the number belongs to the whole process
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
@@ -114,12 +114,13 @@ class Gather:
     """Batches for a classifier.
 
     The first question that waits opens a batch; it closes when it holds ``most`` crops or after
-    ``wait`` seconds. While one batch is being answered the next one fills, so under load nobody
+    ``wait`` seconds. While batches are being answered the next one fills, so under load nobody
     waits for the clock. Each crop's answer is what it would be alone, up to rounding.
 
     Args:
-        classify: uint8 N×C×H×W to scores of the same N; called from one thread.
-        told: called with the number of questions and of crops after each batch.
+        classify: uint8 N×C×H×W to scores of the same N.
+        workers: batches that are answered at once, each in a thread of its own.
+        told: called with the number of questions and of crops of each batch.
     """
 
     def __init__(
@@ -128,18 +129,28 @@ class Gather:
         *,
         most: int = 64,
         wait: float = 0.002,
+        workers: int = 1,
         told: Callable[[int, int], None] | None = None,
     ) -> None:
         self._classify, self._most, self._wait = classify, most, wait
         self._told = told or (lambda questions, crops: None)
-        self.pace = Pace()
+        self._pace = Pace()
         self._waiting: deque[_Question] = deque()
         self._crops = 0
         self._filling = False
         self._changed = threading.Condition()
         self._open = True
-        self._thread = threading.Thread(target=self._work, name="mien-gather", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._work, name="mien-gather", daemon=True)
+            for _ in range(workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def each(self) -> float:
+        """Seconds between two answers while all is busy, as lately measured."""
+        return self._pace.seconds / len(self._threads)
 
     @property
     def waiting(self) -> int:
@@ -158,18 +169,21 @@ class Gather:
                 raise RuntimeError("closed")
             self._waiting.append(question)
             self._crops += len(crops)
-            # The thread is woken for the first question and for a full batch, not for each: a
-            # wake-up costs more than a question.
-            if not self._filling or self._crops >= self._most:
+            # A thread is woken for the first question and for a full batch, not for each: a wake-up
+            # costs more than a question.
+            if not self._filling:
                 self._changed.notify()
+            elif self._crops >= self._most:
+                self._changed.notify_all()
         return question.answer
 
     def close(self) -> None:
-        """Answer all that was asked, then end the thread."""
+        """Answer all that was asked, then end the threads."""
         with self._changed:
             self._open = False
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
 
     def _work(self) -> None:
         give_way()
@@ -179,18 +193,20 @@ class Gather:
                 self._told(len(asked), sum(len(one.crops) for one in asked))
                 begin = time.perf_counter()
                 _answer(self._classify, asked)
-                self.pace.worked(time.perf_counter() - begin, len(asked))
+                self._pace.worked(time.perf_counter() - begin, len(asked))
 
     def _next(self) -> list[_Question]:
         """The questions of the next batch; none after the end."""
         with self._changed:
-            while not self._waiting and self._open:
-                self._changed.wait()
-            self._filling = True
+            self._changed.wait_for(
+                lambda: (self._waiting and not self._filling) or not (self._open or self._waiting)
+            )
             if self._open and self._crops < self._most:
-                self._changed.wait_for(lambda: not self._open or self._crops >= self._most,
-                                       timeout=self._wait)  # fmt: skip
-            self._filling = False
+                self._filling = True
+                self._changed.wait_for(
+                    lambda: not self._open or self._crops >= self._most, timeout=self._wait
+                )
+                self._filling = False
             batch: list[_Question] = []
             count = 0
             while self._waiting and (
@@ -199,6 +215,8 @@ class Gather:
                 batch.append(self._waiting.popleft())
                 count += len(batch[-1].crops)
             self._crops -= count
+            if self._waiting or not self._open:  # the others slept while this one filled its batch
+                self._changed.notify_all()
             return batch
 
 

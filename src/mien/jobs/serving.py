@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# Crops of a batch: where several are answered at once, one must leave some to the others.
+_ALONE, _SHARED = 64, 16
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prepared:
@@ -62,7 +65,8 @@ class Service:
 
     Args:
         network: gives the torch network behind the model, for gradients; None where there is none.
-        workers: threads that decode and search; by default one a core.
+        workers: threads that decode and search; by default one a core. batches: how many are
+            classified at once. most: crops of a batch; by default what was found best.
         told: see ``Gather``.
     """
 
@@ -73,7 +77,8 @@ class Service:
         name: str = "",
         network: Callable[[], "Opened"] | None = None,
         workers: int = 0,
-        most: int = 64,
+        batches: int = 1,
+        most: int = 0,
         wait: float = 0.002,
         told: Callable[[int, int], None] | None = None,
     ) -> None:
@@ -84,7 +89,10 @@ class Service:
             self._workers, thread_name_prefix="mien-picture", initializer=give_way
         )
         self._pace = Pace()
-        self.gather = Gather(predictor.classifier.classify, most=most, wait=wait, told=told)
+        self.gather = Gather(
+            predictor.classifier.classify, most=most or (_SHARED if batches > 1 else _ALONE),
+            wait=wait, workers=batches, told=told,
+        )  # fmt: skip
         self._network = network
         self._opened: Opened | None = None
         self._gradients = threading.Lock()
@@ -92,7 +100,7 @@ class Service:
     @property
     def each(self) -> float:
         """Seconds that a request takes of the slowest stage, as lately measured; 0 at first."""
-        return max(self._pace.seconds / self._workers, self.gather.pace.seconds)
+        return max(self._pace.seconds / self._workers, self.gather.each)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -205,6 +213,22 @@ class Service:
                 as_input=self._opened.as_input,
             )  # fmt: skip
         return found.maps[0], int(found.targets[0])
+
+
+def open_for_many(open_: Callable[[int], Predictor], threads: int) -> tuple[Predictor, int]:
+    """A predictor, and how many batches it shall answer at once.
+
+    onnxruntime does most with a thread for each of several batches (a batch that two threads share
+    makes them wait for each other; docs/results/serve.md); torch, one batch at a time, with all
+    threads in it.
+
+    Args:
+        open_: opens it with so many threads for one batch. threads: of the processor, in all.
+    """
+    predictor = behind(lambda: open_(1))
+    if predictor.classifier.backend == "onnx":
+        return predictor, threads
+    return behind(lambda: open_(threads)), 1
 
 
 def behind(make: Callable[[], T]) -> T:
