@@ -31,10 +31,11 @@ def be_mien(make, batches, queue):
     """Serve as the verb does."""
     from mien.app.server.running import bind, serve
     from mien.app.server.settings import Settings
-    from mien.jobs.serving import Service, behind
+    from mien.jobs.serving import Service, behind, sleep_between
     from mien.predict.faces import WholePicture
     from mien.predict.pipeline import Predictor
 
+    sleep_between()
     classifier, listening, kept = behind(make), bind("127.0.0.1", 0), []
 
     def service(state):

@@ -31,7 +31,7 @@ _LATEST = 0.05
 
 def give_way() -> None:
     """Make this thread, and the threads that it starts, yield to the others of this process."""
-    if sys.platform == "linux" and not os.environ.get("NONICE"):  # elsewhere the number belongs to the whole process
+    if sys.platform == "linux":  # elsewhere the number belongs to the whole process
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Crops of a batch: where several are answered at once, one must leave some to the others.
-_ALONE, _SHARED = 64, 16
+# Crops of a batch. Where several are answered at once, larger ones gain little and make the next
+# request wait longer (docs/results/serve.md).
+_ALONE, _SHARED = 64, 4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -229,6 +230,13 @@ def open_for_many(open_: Callable[[int], Predictor], threads: int) -> tuple[Pred
     if predictor.classifier.backend == "onnx":
         return predictor, threads
     return behind(lambda: open_(threads)), 1
+
+
+def sleep_between() -> None:
+    """Before torch is imported: its threads shall sleep while they wait, not take the processor
+    from the thread that answers.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def behind(make: Callable[[], T]) -> T:

@@ -82,7 +82,7 @@ def run(
     with console.needs_extra("serve"):
         from mien.app.server.running import bind, serve
         from mien.app.server.settings import MIB, Settings
-        from mien.jobs.serving import open_for_many
+        from mien.jobs.serving import open_for_many, sleep_between
         from mien.predict.classifier import available
         from mien.predict.pipeline import load
 
@@ -92,6 +92,7 @@ def run(
         reports=tuple(_report(one) for one in report or ()),
     )  # fmt: skip
     listening = bind(host, port)
+    sleep_between()
     predictor, batches = open_for_many(
         lambda count: load(model, detector=detector, detector_model=detector_model, backend=backend,
                            threads=count),

@@ -18,7 +18,7 @@ POLICY = (
     "connect-src 'self'; media-src 'self' blob:; frame-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
 )
-_HEADERS: tuple[Header, ...] = (
+OURS: tuple[Header, ...] = (
     (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -79,7 +79,7 @@ class Reply:
     def _with_ours(self, headers: Iterable[Header]) -> list[Header]:
         made = list(headers)
         given = {name.lower() for name, _ in made}
-        made += [pair for pair in _HEADERS if pair[0] not in given]
+        made += [pair for pair in OURS if pair[0] not in given]
         if self._state.closing and b"connection" not in given:
             made.append(_CLOSE)
         return made

@@ -11,6 +11,7 @@ from types import FrameType
 import uvicorn
 
 from mien.app.server.application import application
+from mien.app.server.overload import Overload
 from mien.app.server.protocol import PatientProtocol
 from mien.app.server.settings import Settings, State
 from mien.errors import OptionError
@@ -119,6 +120,7 @@ def serve(
     service = make(state)
     protocol = type("Protocol", (PatientProtocol,), {
         "head_seconds": settings.head_seconds, "most_connections": settings.connections,
+        "overload": Overload(state),
     })  # fmt: skip
     config = uvicorn.Config(
         application(service, state), http=protocol, ws="none", loop="asyncio", lifespan="off",
