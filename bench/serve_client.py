@@ -34,6 +34,7 @@ class Line:
         self.got = b""
 
     def send(self, wire, due):
+        """One request, which was due at a time."""
         self.due, self.sent, self.got = due, clock(), b""
         self.socket.sendall(wire)
 
@@ -61,58 +62,65 @@ class Line:
         return int(self.got[9:12]), b"connection: close" in low
 
 
-def steady(port, wire, lines, seconds, rate):
-    """Ask at a steady pace (``rate`` a second) or, without one, as soon as answered."""
-    poll, by_number, free, waiting, found = select.epoll(), {}, deque(), deque(), []
-    for _ in range(lines):
-        line = Line(port)
-        by_number[line.number] = line
-        poll.register(line.number, select.EPOLLIN)
-        free.append(line)
-    begin = clock()
-    end, number, total = begin + seconds, 0, int(rate * seconds)
-    if not rate:
-        while free:
-            free.popleft().send(wire, clock())
-    while True:
-        now = clock()
-        if rate:
-            while number < total and begin + number / rate <= now:
-                waiting.append(begin + number / rate)
-                number += 1
-            while waiting and free:
-                free.pop().send(wire, waiting.popleft())
-            if number == total and not waiting and len(free) == lines:
-                break
-            pause = max(0.0, begin + number / rate - now) if number < total else 1.0
-        elif now > end and len(free) == lines:
-            break
-        else:
-            pause = 1.0
-        if now > end + 20:
-            break
-        for ready, _ in poll.poll(pause):
-            line = by_number[ready]
+class Lines:
+    """Open connections: which are free, and what came back on the others."""
+
+    def __init__(self, port, count):
+        self.port, self.poll, self.by_number, self.free = port, select.epoll(), {}, deque()
+        for _ in range(count):
+            self.open()
+
+    def open(self):
+        """One more, free."""
+        line = Line(self.port)
+        self.by_number[line.number] = line
+        self.poll.register(line.number, select.EPOLLIN)
+        self.free.append(line)
+
+    def answers(self, pause):
+        """(status, line) of what came within ``pause`` seconds; the line is free again."""
+        for number, _ in self.poll.poll(pause):
+            line = self.by_number[number]
             status, closes = line.read()
             if status == 0:
                 continue
+            yield status, line
+            if closes:
+                self.poll.unregister(number)
+                del self.by_number[number]
+                line.socket.close()
+                self.open()
+            else:
+                self.free.append(line)
+
+    def close(self):
+        """All."""
+        for line in self.by_number.values():
+            line.socket.close()
+
+
+def steady(port, wire, count, seconds, rate):
+    """Ask at a steady pace (``rate`` a second) or, without one, as soon as answered."""
+    lines, waiting, found = Lines(port, count), deque(), []
+    begin = now = clock()
+    end, number, total = begin + seconds, 0, int(rate * seconds)
+    while now < end + 20:
+        while number < total and begin + number / rate <= now:
+            waiting.append(begin + number / rate)
+            number += 1
+        if not rate and now < end:
+            waiting.extend([now] * len(lines.free))
+        while waiting and lines.free:
+            lines.free.pop().send(wire, waiting.popleft())
+        if len(lines.free) == count and (number == total if rate else now >= end):
+            break
+        pause = max(0.0, begin + number / rate - now) if number < total else 1.0
+        for status, line in lines.answers(pause):
             now = clock()
             found.append((status, 1e3 * (now - line.due), 1e3 * (now - line.sent)))
-            if closes:
-                poll.unregister(ready)
-                del by_number[ready]
-                line.socket.close()
-                line = Line(port)
-                by_number[line.number] = line
-                poll.register(line.number, select.EPOLLIN)
-            if rate or now > end:
-                free.append(line)
-            else:
-                line.send(wire, now)
-    took = clock() - begin
-    for line in by_number.values():
-        line.socket.close()
-    return {"found": found, "seconds": took}
+        now = clock()
+    lines.close()
+    return {"found": found, "seconds": now - begin}
 
 
 def storm(port, wire, lines, seconds):
@@ -137,7 +145,7 @@ def storm(port, wire, lines, seconds):
     for _ in range(lines):
         begin()
     limit = clock() + seconds
-    while by_number and clock() < limit:
+    while (by_number or again) and clock() < limit:
         while again and again[0] < clock():
             heapq.heappop(again)
             begin()

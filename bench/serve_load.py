@@ -105,10 +105,10 @@ class Server:
 
 def compare(given):
     """All forms of both servers, in rounds; the ratio of the best."""
+    single = [form for form in given.forms if "x" not in form.partition(",")[2]]
     servers = [
-        Server(given, "plain", form, way=way)
-        for form in given.forms if "x" not in form.partition(",")[2] for way in ("the loop", "threads")
-    ] + [Server(given, "mien", form) for form in given.forms]  # fmt: skip
+        Server(given, "plain", form, way=way) for form in single for way in ("the loop", "threads")
+    ] + [Server(given, "mien", form) for form in given.forms]
     for one in servers:
         one.wait().ask("closed", 8, 0.5)
     found = {one: [] for one in servers}

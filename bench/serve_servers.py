@@ -1,9 +1,9 @@
 """The servers of ``serve_load``, each in a process of its own.
 
-    python bench/serve_servers.py mien|plain MODEL BACKEND THREADS[xBATCHES] 'the loop'|threads QUEUE
+    python bench/serve_servers.py mien|plain MODEL BACKEND THREADS[xBATCHES] WAY QUEUE
 
-Prints its port, the side of the crops and their channels; ``mien`` at its end also how many
-requests it took on and did not answer.
+WAY: ``the loop`` or ``threads``. Prints its port, the side of the crops and their channels;
+``mien`` at its end also how many requests it took on and did not answer.
 """
 
 import sys
