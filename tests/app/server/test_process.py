@@ -130,11 +130,11 @@ def test_slow_senders_hold_no_place(own_house: Callable[..., Any], picture: byte
 
 
 def test_bodies_together_have_a_bound(own_house: Callable[..., Any], picture: bytes) -> None:
-    house = own_house(max_held=300_000)
+    house = own_house(max_held=350_000)
     with socket.create_connection(("127.0.0.1", house.port), timeout=20) as slow:
         slow.sendall(HEAD + b"Content-Length: 400000\r\n\r\n" + b"x" * 250_000)
         time.sleep(0.3)
-        said = talk(house, HEAD + b"Content-Length: 100000\r\n\r\n" + b"x" * 100_000)
+        said = talk(house, HEAD + b"Content-Length: 120000\r\n\r\n" + b"x" * 120_000)
         assert said.startswith(b"HTTP/1.1 503")
         assert b"connection: close" in said.lower()
         assert post(house, picture)[0] == 200
