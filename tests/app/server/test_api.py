@@ -128,7 +128,7 @@ def test_gradients_are_explained_over_http(tmp_path: Path) -> None:
 
     data = cv2.imencode(".png", generate(1, seed=3).images[0, 0])[1].tobytes()
     shown = {}
-    for method in ("gradcam", "ig"):
+    for method in ("gradcam", "integrated_gradients"):
         reply = asyncio.run(go(method))
         assert reply.status_code == 200, reply.text
         assert (reply.headers["mien-method"], reply.headers["mien-target"]) == (method, "fear")
@@ -137,7 +137,7 @@ def test_gradients_are_explained_over_http(tmp_path: Path) -> None:
         wanted = cv2.cvtColor(picture_of(one, "map"), cv2.COLOR_RGBA2BGRA)
         assert np.abs(pixels.astype(int) - wanted.astype(int)).max() <= 1
         shown[method] = pixels
-    assert (shown["gradcam"] != shown["ig"]).any()
+    assert (shown["gradcam"] != shown["integrated_gradients"]).any()
     service.close()
 
 
