@@ -19,22 +19,25 @@ export async function drawSaliency(blob = it.pictures[it.current]?.blob, found =
   }
   const { signal } = it.asking;
   try {
-    const maps = [];
-    for (const face of found.faces.slice(0, 8)) maps.push(await explain(blob, face, "map", signal));
-    forget();
-    maps.forEach((map, n) => {
-      const url = URL.createObjectURL(map);
-      showing.push(url);
-      for (const parent of [$("boxes").children[n], $("faces").children[n]?.querySelector(".look")]) {
-        if (!parent) continue;
-        const image = make("img", "overlay");
-        image.src = url;
-        image.alt = parent.tagName === "BUTTON" ? "" : say("overlay", nameOf(found.faces[n].label));
-        image.style.transform = it.stream ? "scaleX(-1)" : "";
-        parent.append(image);
-      }
-    });
+    for (const [n, face] of found.faces.slice(0, 8).entries()) {
+      const map = await explain(blob, face, "map", signal);
+      if (!$("saliency").checked) return;
+      if (n === 0) forget();  // until here those of the last frame stay
+      cover(n, face, URL.createObjectURL(map));
+    }
   } catch (error) {
     complain(error);
+  }
+}
+
+function cover(n, face, url) {
+  showing.push(url);
+  for (const parent of [$("boxes").children[n], $("faces").children[n]?.querySelector(".look")]) {
+    if (!parent) continue;
+    const image = make("img", "overlay");
+    image.src = url;
+    image.alt = parent.tagName === "BUTTON" ? "" : say("overlay", nameOf(face.label));
+    image.style.transform = it.stream ? "scaleX(-1)" : "";
+    parent.append(image);
   }
 }
