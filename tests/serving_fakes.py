@@ -73,7 +73,7 @@ def main() -> None:
         sys.stdout.write(f"{address}\n")
         sys.stdout.flush()
 
-    serve(made, Settings(**given), bind("127.0.0.1", 0), make=make, ready=ready)
+    serve(Settings(**given), bind("127.0.0.1", 0), make=make, ready=ready)
     sys.stdout.write("ended\n")
 
 

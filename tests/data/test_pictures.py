@@ -2,15 +2,19 @@
 
 import io
 import struct
+import threading
+import time
+import warnings
 import zipfile
 import zlib
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import BmpImagePlugin, Image
 
 from mien.data import pictures
 from mien.data.pictures import decode, describe, is_picture
@@ -220,3 +224,44 @@ def test_decoding_leaves_the_error_stream_alone(capfd: pytest.CaptureFixture[str
     os.write(2, b"still here")
     assert capfd.readouterr().err == "still here"
     assert io.BytesIO(encoded(face(0))).read(4) == b"\x89PNG"
+
+
+def test_threads_decode_side_by_side_and_leave_the_filters_of_warnings_alone() -> None:
+    data = [encoded(face(n), format) for n in range(6) for format in ("PNG", "TIFF")]
+    before = list(warnings.filters)
+
+    def read(number: int) -> bool:
+        kind = number % len(data)
+        return bool((grey(data[kind]) == face(kind // 2)).all())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(read, range(400)))
+    assert list(warnings.filters) == before
+
+
+def test_large_pictures_wait_for_each_other_and_small_ones_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inside, most, lock = 0, 0, threading.Lock()
+    load = BmpImagePlugin.BmpImageFile.load
+
+    def slow(image: Any) -> Any:
+        nonlocal inside, most
+        if not image.tile:  # decoded before
+            return load(image)
+        with lock:
+            inside += 1
+            most = max(most, inside)
+        time.sleep(0.01)
+        with lock:
+            inside -= 1
+        return load(image)
+
+    data = encoded(face(0), "BMP")
+    monkeypatch.setattr(BmpImagePlugin.BmpImageFile, "load", slow)
+    for large, together in ((10**9, True), (1, False)):
+        monkeypatch.setattr(pictures, "_LARGE", large)
+        most = 0
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: grey(data), range(12)))
+        assert (most > 1) is together

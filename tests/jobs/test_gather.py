@@ -7,7 +7,7 @@ from concurrent.futures import wait
 import numpy as np
 import pytest
 
-from mien.jobs.gather import Gather, Places
+from mien.jobs.gather import Gather, Pace, Places
 from mien.jobs.occlude import fall, squares
 from mien.types import Scores
 from serving_fakes import BrightClassifier
@@ -85,6 +85,66 @@ def test_places_are_never_overdrawn() -> None:
     places.give()
     assert places.take()
     assert not places.take()
+
+
+def test_places_follow_from_the_wanted_wait() -> None:
+    each = 0.0
+    places = Places(64, wait=0.25, least=4, each=lambda: each)
+    assert places.room == 64  # nothing is known yet
+    for each, room in [(0.001, 64), (0.25 / 64, 64), (0.01, 25), (0.05, 5), (2.0, 4)]:  # noqa: B007
+        assert places.room == room
+    assert [places.take() for _ in range(5)] == [True] * 4 + [False]
+    assert places.full
+    each = 0.05
+    assert not places.full
+    assert places.take()
+
+
+def test_pace_is_a_mean_in_which_one_slow_request_counts_little() -> None:
+    pace = Pace()
+    for _ in range(400):
+        pace.worked(0.08, 8)
+    assert pace.seconds == pytest.approx(0.01, rel=1e-3)
+    pace.worked(1.0)
+    assert pace.seconds == pytest.approx(0.95 * 0.01 + 0.05)
+
+
+def test_two_batches_are_answered_at_once() -> None:
+    inside, most, lock = 0, 0, threading.Lock()
+
+    def slow(asked: np.ndarray) -> Scores:
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+        time.sleep(0.03)
+        with lock:
+            inside -= 1
+        return BrightClassifier().classify(asked)
+
+    gather = Gather(slow, most=4, workers=2)
+    asked = [crops(1, n) for n in range(40)]
+    answers = [gather.submit(one) for one in asked]
+    begin = time.perf_counter()
+    gather.close()  # answers all, and ends both threads however they sleep
+    assert time.perf_counter() - begin < 5
+    assert most == 2
+    for question, answer in zip(asked, answers, strict=True):
+        wanted = BrightClassifier().classify(question).probabilities
+        np.testing.assert_allclose(answer.result(0).probabilities, wanted, atol=1e-6)
+    assert 0 < gather.each < 0.03
+
+
+def test_threads_that_sleep_or_fill_a_batch_end_too() -> None:
+    for pause in (0.0, 0.05):
+        gather = Gather(BrightClassifier().classify, wait=0.5, workers=3)
+        if pause:
+            answer = gather.submit(crops(1, 0))
+            time.sleep(pause)
+        begin = time.perf_counter()
+        gather.close()
+        assert time.perf_counter() - begin < 0.4
+    assert len(answer.result(0).probabilities) == 1
 
 
 def test_occlusion_is_that_of_explain() -> None:

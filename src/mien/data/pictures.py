@@ -10,7 +10,7 @@ import threading
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,9 @@ _UPRIGHT = {
 }
 _PROGRESS_EVERY = 256
 _HUSH = threading.Lock()
+# Pictures from this size on are decoded one at a time: their memory would add up.
+_LARGE = 4_000_000
+_ONE_LARGE = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +104,42 @@ def upright_image(image: Image.Image, where: str) -> NDArray[np.uint8]:
         return np.array(plain if plain.mode == "RGB" else plain.convert("RGB"))
 
 
+class _Quiet:
+    """No warnings while any thread decodes.
+
+    Pillow warns of odd metadata and of pixels short of its own limit; ours is stricter. Filters of
+    warnings belong to the whole process, so the first thread in sets them aside and the last one
+    out puts them back; each for itself would put back what another had set.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._kept: warnings.catch_warnings[None] | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._kept = warnings.catch_warnings()
+                self._kept.__enter__()
+                warnings.simplefilter("ignore")
+            self._inside += 1
+
+    def __exit__(self, *what: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside and self._kept is not None:
+                self._kept.__exit__(None, None, None)
+
+
+_QUIET = _Quiet()
+
+
 @contextmanager
 def _decoding(where: str) -> Iterator[None]:
     """Turn whatever a decoder raises into one RecordError."""
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of odd metadata and of pixels short of its own limit; ours is stricter.
-            warnings.simplefilter("ignore")
+        with _QUIET:
             yield
     except UnidentifiedImageError as error:
         raise RecordError(f"{where}: no picture in any of {', '.join(FORMATS)}") from error
@@ -119,9 +151,11 @@ def _opened(data: bytes, done: list[str]) -> Image.Image:
     """The first frame, upright, in mode L or RGB."""
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         _bounded(image)
-        with _hushed(image.format):
-            image.load()
-        return _plain(_turned(image, done), done)
+        large = image.width * image.height >= _LARGE
+        with _ONE_LARGE if large else nullcontext():
+            with _hushed(image.format):
+                image.load()
+            return _plain(_turned(image, done), done)
 
 
 def _bounded(image: Image.Image) -> Image.Image:

@@ -7,16 +7,17 @@ Knows nothing of HTTP. A caller goes through three steps, ``prepare`` (slow, in 
 
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import OptionError
-from mien.jobs.gather import Gather
+from mien.jobs.gather import Gather, Pace, give_way
 from mien.jobs.occlude import fall, squares
 from mien.predict.pictures import read_picture
 from mien.predict.pipeline import Cut, Predictor
@@ -24,6 +25,12 @@ from mien.types import Box, Detection, Face, Scores
 
 if TYPE_CHECKING:
     from mien.jobs.foreign import Opened
+
+T = TypeVar("T")
+
+# Crops of a batch. Where several are answered at once, larger ones gain little and make the next
+# request wait longer (docs/results/serve.md).
+_ALONE, _SHARED = 64, 4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,7 +66,8 @@ class Service:
 
     Args:
         network: gives the torch network behind the model, for gradients; None where there is none.
-        workers: threads that decode and search; by default one a core.
+        workers: threads that decode and search; by default one a core. batches: how many are
+            classified at once. most: crops of a batch; by default what was found best.
         told: see ``Gather``.
     """
 
@@ -70,18 +78,30 @@ class Service:
         name: str = "",
         network: Callable[[], "Opened"] | None = None,
         workers: int = 0,
-        most: int = 64,
+        batches: int = 1,
+        most: int = 0,
         wait: float = 0.002,
         told: Callable[[int, int], None] | None = None,
     ) -> None:
         self.predictor = predictor
         self.name = name or predictor.classifier.name
-        workers = workers or os.cpu_count() or 1
-        self.pool = ThreadPoolExecutor(workers, thread_name_prefix="mien-picture")
-        self.gather = Gather(predictor.classifier.classify, most=most, wait=wait, told=told)
+        self._workers = workers or os.cpu_count() or 1
+        self.pool = ThreadPoolExecutor(
+            self._workers, thread_name_prefix="mien-picture", initializer=give_way
+        )
+        self._pace = Pace()
+        self.gather = Gather(
+            predictor.classifier.classify, most=most or (_SHARED if batches > 1 else _ALONE),
+            wait=wait, workers=batches, told=told,
+        )  # fmt: skip
         self._network = network
         self._opened: Opened | None = None
         self._gradients = threading.Lock()
+
+    @property
+    def each(self) -> float:
+        """Seconds that a request takes of the slowest stage, as lately measured; 0 at first."""
+        return max(self._pace.seconds / self._workers, self.gather.each)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -104,10 +124,13 @@ class Service:
         Raises:
             DataError: no picture, broken, or too many pixels.
         """
+        begin = time.perf_counter()
         picture = read_picture(data)
-        if whole or self.predictor.detector.name == "none":
-            return self._cut(picture, [None])
-        return self._cut(picture, self.predictor.detector.detect(picture))
+        alone = whole or self.predictor.detector.name == "none"
+        found = [None] if alone else self.predictor.detector.detect(picture)
+        cut = self._cut(picture, found)
+        self._pace.worked(time.perf_counter() - begin)
+        return cut
 
     def prepare_at(self, data: bytes, box: Box) -> Prepared:
         """The same for one face whose box the caller knows.
@@ -122,6 +145,11 @@ class Service:
             raise OptionError("box: it does not lie in the picture; send left,top,width,height in "
                               "pixels as /v1/predict gave them")  # fmt: skip
         return self._cut(picture, [box])
+
+    def ask(self, crops: NDArray[np.uint8]) -> "Future[Scores]":
+        """The scores of N×C×size×size crops that a caller brings along; see ``Gather.submit``."""
+        self._pace.worked(0.0)  # a request that needs no decoding
+        return self.gather.submit(crops)
 
     def faces(self, prepared: Prepared, scores: Scores, *, keep_others: bool = False) -> list[Face]:
         """What to say of them; what only the detector took for a face is dropped, or kept."""
@@ -186,6 +214,37 @@ class Service:
                 as_input=self._opened.as_input,
             )  # fmt: skip
         return found.maps[0], int(found.targets[0])
+
+
+def open_for_many(open_: Callable[[int], Predictor], threads: int) -> tuple[Predictor, int]:
+    """A predictor, and how many batches it shall answer at once.
+
+    onnxruntime does most with a thread for each of several batches (a batch that two threads share
+    makes them wait for each other; docs/results/serve.md); torch, one batch at a time, with all
+    threads in it.
+
+    Args:
+        open_: opens it with so many threads for one batch. threads: of the processor, in all.
+    """
+    predictor = behind(lambda: open_(1))
+    if predictor.classifier.backend == "onnx":
+        return predictor, threads
+    return behind(lambda: open_(threads)), 1
+
+
+def sleep_between() -> None:
+    """Before torch is imported: its threads shall sleep while they wait, not take the processor
+    from the thread that answers.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def behind(make: Callable[[], T]) -> T:
+    """What ``make`` gives, made in a thread that gives way: runtimes start their threads as they
+    are opened, and a thread that starts another hands its priority on.
+    """
+    with ThreadPoolExecutor(1, initializer=give_way) as thread:
+        return thread.submit(make).result()
 
 
 def picture_of(one: Map, form: Literal["overlay", "map"], side: int = 240) -> NDArray[np.uint8]:

@@ -3,10 +3,10 @@
 Paths and bytes are read by the rules of ``data.pictures``: seven formats, 64 megapixels at most
 (counted before decoding), the first frame of several, EXIF orientation honoured, transparency laid
 on white as in training, 16 bits made 8. Decoded at full size a picture takes three bytes a pixel,
-and up to four times that while it is being read.
+and up to four times that while it is being read. Any number of threads may read at once; pictures
+of 4 megapixels and more wait for each other.
 """
 
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,6 @@ from mien.errors import DataError, OptionError
 Picture = str | Path | bytes | Image.Image | NDArray[np.uint8]
 
 _MAX_BYTES = 64 * MIB
-# Decoding changes what the whole process does with warnings, and large pictures add up in memory:
-# one is decoded at a time.
-_ONE = threading.Lock()
 
 
 def is_one(images: Any) -> bool:
@@ -47,15 +44,12 @@ def read_picture(image: Picture, *, where: str | None = None) -> NDArray[np.uint
         OptionError: none of the kinds above, or an array of another shape or type.
     """
     if isinstance(image, str | Path):
-        with _ONE:
-            return upright(_bytes(Path(image)), where or shown(str(image)))
+        return upright(_bytes(Path(image)), where or shown(str(image)))
     where = where or "the picture"
     if isinstance(image, bytes | bytearray | memoryview):
-        with _ONE:
-            return upright(bytes(image), where)
+        return upright(bytes(image), where)
     if isinstance(image, Image.Image):
-        with _ONE:
-            return upright_image(image, where)
+        return upright_image(image, where)
     if isinstance(image, np.ndarray):
         return _array(image, where)
     raise OptionError(f"{where}: {type(image).__name__}; give a path, bytes, a PIL image or uint8 "

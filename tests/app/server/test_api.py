@@ -104,6 +104,43 @@ def test_explain_is_a_png_of_the_asked_face(ask: Asked, picture: bytes) -> None:
     assert shown[155, 120, 2] > 150 > shown[155, 120, 0]  # vermillion
 
 
+def test_gradients_are_explained_over_http(tmp_path: Path) -> None:
+    import cv2
+
+    pytest.importorskip("torch")
+    from exported import small
+    from mien.app.commands.serve import _network
+    from mien.data.synthetic import generate
+    from mien.jobs.serving import picture_of
+    from mien.models.checkpoint import save_model
+    from mien.predict.pipeline import load
+
+    save_model(tmp_path / "model.safetensors", small())
+    made = load(tmp_path, detector="none", backend="torch", threads=1)
+    service = Service(made, network=_network(str(tmp_path)))
+    app = application(service, State(Settings()))
+
+    async def go(method: str) -> Any:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as c:
+            return await c.post(f"/v1/explain?target=fear&form=map&method={method}", content=data,
+                                headers=PNG)  # fmt: skip
+
+    data = cv2.imencode(".png", generate(1, seed=3).images[0, 0])[1].tobytes()
+    shown = {}
+    for method in ("gradcam", "integrated_gradients"):
+        reply = asyncio.run(go(method))
+        assert reply.status_code == 200, reply.text
+        assert (reply.headers["mien-method"], reply.headers["mien-target"]) == (method, "fear")
+        pixels = cv2.imdecode(np.frombuffer(reply.content, np.uint8), cv2.IMREAD_UNCHANGED)
+        one = service.explain(service.prepare(data, whole=True), target="fear", method=method)
+        wanted = cv2.cvtColor(picture_of(one, "map"), cv2.COLOR_RGBA2BGRA)
+        assert np.abs(pixels.astype(int) - wanted.astype(int)).max() <= 1
+        shown[method] = pixels
+    assert (shown["gradcam"] != shown["integrated_gradients"]).any()
+    service.close()
+
+
 @pytest.mark.parametrize(
     ("given", "status", "says"),
     [

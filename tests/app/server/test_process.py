@@ -116,6 +116,60 @@ def test_beyond_the_queue_the_answer_is_503_at_once(
         one.join()
 
 
+def test_slow_senders_hold_no_place(own_house: Callable[..., Any], picture: bytes) -> None:
+    house = own_house(queue=1, body_seconds=10)
+    slow = [socket.create_connection(("127.0.0.1", house.port), timeout=20) for _ in range(5)]
+    for line in slow:
+        line.sendall(HEAD + f"Content-Length: {len(picture)}\r\n\r\n".encode() + picture[:10])
+    time.sleep(0.2)
+    assert post(house, picture)[0] == 200
+    for line in slow:  # each is answered when its body is whole
+        line.sendall(picture[10:])
+        assert line.recv(65536).startswith(b"HTTP/1.1 200")
+        line.close()
+
+
+def test_bodies_together_have_a_bound(own_house: Callable[..., Any], picture: bytes) -> None:
+    house = own_house(max_held=350_000)
+    with socket.create_connection(("127.0.0.1", house.port), timeout=20) as slow:
+        slow.sendall(HEAD + b"Content-Length: 400000\r\n\r\n" + b"x" * 250_000)
+        time.sleep(0.3)
+        said = talk(house, HEAD + b"Content-Length: 120000\r\n\r\n" + b"x" * 120_000)
+        assert said.startswith(b"HTTP/1.1 503")
+        assert b"connection: close" in said.lower()
+        assert post(house, picture)[0] == 200
+    time.sleep(0.3)  # the slow one has gone, and what it held with it
+    assert post(house, b"x" * 200_000)[0] == 422
+
+
+def test_the_quick_refusal_leaves_the_connection_usable(
+    own_house: Callable[..., Any], picture: bytes
+) -> None:
+    house = own_house(queue=1, delay=1.0)
+    busy = threading.Thread(target=post, args=(house, picture))
+    busy.start()
+    time.sleep(0.4)
+    connection = http.client.HTTPConnection("127.0.0.1", house.port, timeout=20)
+    took = []
+    for _ in range(20):
+        begin = time.perf_counter()
+        connection.request("POST", "/v1/predict", picture, {"Content-Type": "image/png"})
+        reply = connection.getresponse()
+        assert json.loads(reply.read())["error"]["code"] == "busy"
+        took.append(time.perf_counter() - begin)
+        assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+        assert reply.headers["content-security-policy"].startswith("default-src 'none'")
+    assert sorted(took)[10] < 0.02
+    busy.join()
+    connection.request("POST", "/v1/predict", picture, {"Content-Type": "image/png"})
+    assert connection.getresponse().status == 200
+    connection.close()
+    connection.request("GET", "/metrics")
+    counted = connection.getresponse().read().decode()
+    assert 'mien_requests_total{route="/v1/predict",status="503"} 20.0' in counted
+    connection.close()
+
+
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
 def test_what_was_taken_on_is_finished(
     own_house: Callable[..., Any], picture: bytes, sig: int

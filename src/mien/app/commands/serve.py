@@ -64,6 +64,10 @@ def run(
     queue: Annotated[
         int, typer.Option("--queue", min=1, max=10_000, help="Requests inside; more get 503.")
     ] = 64,
+    wait: Annotated[
+        float,
+        typer.Option("--wait", min=0.01, help="Seconds to wait at most; longer queues get 503."),
+    ] = 0.25,
     drain: Annotated[
         float, typer.Option("--drain", min=0, help="Seconds between SIGTERM and closing the door.")
     ] = 0.5,
@@ -78,31 +82,37 @@ def run(
     with console.needs_extra("serve"):
         from mien.app.server.running import bind, serve
         from mien.app.server.settings import MIB, Settings
+        from mien.jobs.serving import open_for_many, sleep_between
+        from mien.predict.classifier import available
         from mien.predict.pipeline import load
 
     settings = Settings(
         token=_token(token_file), names=tuple(name.lower() for name in allow_host or ()),
-        max_body=int(max_body * MIB), queue=queue, drain_seconds=drain,
+        max_body=int(max_body * MIB), queue=queue, wait=wait, drain_seconds=drain,
         reports=tuple(_report(one) for one in report or ()),
     )  # fmt: skip
     listening = bind(host, port)
-    predictor = load(model, detector=detector, detector_model=detector_model, backend=backend,
-                     threads=threads or None)  # fmt: skip
+    sleep_between()
+    predictor, batches = open_for_many(
+        lambda count: load(model, detector=detector, detector_model=detector_model, backend=backend,
+                           threads=count),
+        threads or available(),
+    )  # fmt: skip
     if not settings.token and not host.startswith("127.") and host not in ("localhost", "::1"):
         console.say(f"anybody who can reach {host} can use it; --token-file asks for a token")
 
     def ready(address: str) -> None:
         console.show(f"mien serves '{Path(model).name}' at {address}  (Ctrl-C ends)")
 
-    serve(predictor, settings, listening, make=_maker(predictor, model), ready=ready)
+    serve(settings, listening, make=_maker(predictor, batches, model), ready=ready)
 
 
-def _maker(predictor: "Predictor", model: str) -> "Callable[[State], Service]":
+def _maker(predictor: "Predictor", batches: int, model: str) -> "Callable[[State], Service]":
     def make(state: "State") -> "Service":
         from mien.jobs.serving import Service
 
-        return Service(predictor, name=Path(model).stem if model else "", told=state.metrics.batch,
-                       network=_network(model))  # fmt: skip
+        return Service(predictor, name=Path(model).stem if model else "", batches=batches,
+                       told=state.metrics.batch, network=_network(model))  # fmt: skip
 
     return make
 

@@ -24,10 +24,12 @@ _SAID = {404: "there is nothing at this address; see /docs",
 
 def application(service: Service, state: State) -> App:
     """ASGI: everything that ``mien serve`` answers."""
+    infer = v2.Infer(service)
+    state.places.each = lambda: service.each
     app = FastAPI(title="mien", version=__version__, description=_ABOUT, docs_url=None,
                   redoc_url=None, openapi_url=None, redirect_slashes=False)  # fmt: skip
     app.include_router(v1.router(service, state))
-    app.include_router(v2.router(service, state))
+    app.include_router(v2.router(infer, state))
     app.include_router(pages.router(state))
     _describe(app, state)
 
@@ -46,7 +48,7 @@ def application(service: Service, state: State) -> App:
         where = str(first["loc"][-1])
         return _told(request, Refused(400, "option", f"{where}: {first['msg']}"))
 
-    return Guard(app, state)
+    return Guard(app, infer, state)
 
 
 def _told(request: Request, error: Refused) -> Response:

@@ -3,7 +3,6 @@
 Starlette's own form parser would write large parts to a temporary file; this one never does.
 """
 
-import asyncio
 import base64
 import binascii
 import json
@@ -12,37 +11,13 @@ from typing import Any
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
-from starlette.requests import ClientDisconnect, Request
 
-from mien.app.server import refusals
 from mien.app.server.refusals import Refused
-from mien.app.server.settings import Settings
 
 # It warns of bytes in a form, with their values.
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 _FIELDS = (b"image", b"file")
-
-
-async def read(request: Request, settings: Settings) -> bytes:
-    """The whole body, counted while it comes in.
-
-    Raises:
-        Refused: over the limit, too slow, or the client has gone.
-    """
-    parts, size = [], 0
-    try:
-        async with asyncio.timeout(settings.body_seconds):
-            async for part in request.stream():
-                size += len(part)
-                if size > settings.max_body:
-                    raise refusals.too_large(settings.max_body)
-                parts.append(part)
-    except TimeoutError as error:
-        raise refusals.too_slow(settings.body_seconds) from error
-    except ClientDisconnect as error:
-        raise Refused(400, "gone", "the connection ended before the body did") from error
-    return b"".join(parts)
 
 
 def picture_of(body: bytes, content_type: str) -> bytes:

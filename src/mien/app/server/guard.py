@@ -1,67 +1,58 @@
 """The door: who may ask, and whether there is room, decided before a body is read.
 
 In this order: the Host header (against DNS rebinding), the Origin (no other site's page may send
-work here), the token, the declared size and type of a body, and a place in the queue. Every answer
-leaves with security headers. What goes wrong inside is told by its type and place in our code; the
-message could hold something of a picture.
+work here), the token, a place in the queue, the declared size and type of a body. A body takes its
+place when it is here as a whole, so slow senders hold none. Every answer leaves with security
+headers. What goes wrong inside is told by its type and place in our code; the message could hold
+something of a picture.
+
+Face crops go from here straight to the model (``Infer``), past the framework's routes: of a request
+that takes the network a millisecond, these would be a large part.
 """
 
-import asyncio
 import hmac
 import ipaddress
 import logging
 import re
-import time
 import traceback
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
+from starlette.responses import Response
+
 from mien.app.server import refusals
+from mien.app.server.intake import Intake, Message, Receive, again
 from mien.app.server.refusals import Refused
+from mien.app.server.reply import Reply, Send
 from mien.app.server.settings import State
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
+# Of a model's name, a version, the length of the JSON part, and the body.
+Infer = Callable[[str, str, str | None, bytes], Awaitable[Response]]
 
 COOKIE = "mien"
+JSON_LENGTH = "inference-header-content-length"
 _IMAGES = ("jpeg", "png", "bmp", "gif", "webp", "tiff", "x-portable-pixmap",
            "x-portable-graymap", "x-portable-bitmap", "x-portable-anymap")  # fmt: skip
 IMAGE_TYPES = tuple(f"image/{name}" for name in _IMAGES)
 PICTURE_TYPES = frozenset({*IMAGE_TYPES, "multipart/form-data", "application/json"})
 _TENSOR_TYPES = frozenset({"application/json", "application/octet-stream"})
-_WORK = {"/v1/predict": PICTURE_TYPES, "/v1/explain": PICTURE_TYPES}
-_INFER = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/infer")
+_PICTURES = frozenset({"/v1/predict", "/v1/explain"})
+_INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 _OPEN = ("/web/", "/v2/health/")
 _OPEN_PAGES = frozenset({"/", "/docs", "/openapi.json", "/favicon.ico"})
-
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-    "connect-src 'self'; media-src 'self' blob:; frame-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'"
-)
-_HEADERS = {
-    b"content-security-policy": POLICY.encode(),
-    b"x-content-type-options": b"nosniff",
-    b"x-frame-options": b"DENY",
-    b"referrer-policy": b"no-referrer",
-    b"permissions-policy": b"camera=(self), microphone=(), geolocation=()",
-    b"cross-origin-opener-policy": b"same-origin",
-    b"cross-origin-resource-policy": b"same-origin",
-    b"cache-control": b"no-store",
-}
+_COUNTED = _PICTURES | _OPEN_PAGES | {"/metrics", "/v1/model"}
 _log = logging.getLogger("mien.serve")
 
 
 class Guard:
     """ASGI around the application."""
 
-    def __init__(self, app: App, state: State) -> None:
-        self._app, self._state = app, state
+    def __init__(self, app: App, infer: Infer, state: State) -> None:
+        self._app, self._infer, self._state = app, infer, state
         self._token = f"Bearer {state.settings.token}".encode()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -69,16 +60,23 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        reply = _Reply(scope, send, self._state)
-        placed = False
+        reply = Reply(scope, send, self._state)
+        path, posted = scope["path"], scope["method"] == "POST"
+        crops = _INFER.fullmatch(path)
         try:
             headers = _headers(scope)
             self._check(scope, headers)
-            types = _accepted(scope)
-            if types is not None:
-                self._admit(headers, types)
-                placed = True
-            await self._app(scope, receive, reply.send)
+            if posted and crops:
+                async with _Work(self._state, headers, _TENSOR_TYPES, receive) as body:
+                    found = await self._infer(
+                        crops[1], crops[2] or "", headers.get(JSON_LENGTH), body
+                    )
+                    await reply.whole(found)
+            elif posted and path in _PICTURES:
+                async with _Work(self._state, headers, PICTURE_TYPES, receive) as body:
+                    await self._app(scope, again(body, receive), reply.send)
+            else:
+                await self._app(scope, receive, reply.send)
         except Refused as refused:
             await reply.refuse(refused)
         except Exception as error:  # noqa: BLE001  the last place that can keep its message in
@@ -86,10 +84,7 @@ class Guard:
             if not reply.started:
                 await reply.refuse(Refused(500, "defect", "mien failed; its log says where"))
         finally:
-            if placed:
-                self._state.places.give()
-                self._state.metrics.inside.set(self._state.places.taken)
-            reply.count()
+            reply.count("infer" if crops else path if path in _COUNTED else "other")
 
     def _check(self, scope: Message, headers: dict[str, str]) -> None:
         """Host, origin, token.
@@ -123,67 +118,52 @@ class Guard:
             {"WWW-Authenticate": "Bearer"},
         )  # fmt: skip
 
-    def _admit(self, headers: dict[str, str], types: frozenset[str]) -> None:
-        """Size, type, and a place.
 
-        Raises:
-            Refused: too large, of another type, or no room.
-        """
+class _Work:
+    """A request that is work: admitted by its head, read, and given a place until it is answered.
+
+    Raises:
+        Refused: on the way in.
+    """
+
+    def __init__(
+        self, state: State, headers: dict[str, str], types: frozenset[str], receive: Receive
+    ) -> None:
+        self._state, self._headers, self._types = state, headers, types
+        self._receive, self._intake = receive, Intake(state)
+
+    async def __aenter__(self) -> bytes:
+        self._admit()
+        try:
+            body = await self._intake.read(self._receive)
+            if not self._state.places.take():
+                raise refusals.busy()
+        except BaseException:
+            self._intake.let_go()
+            raise
+        return body
+
+    async def __aexit__(self, *what: object) -> None:
+        self._intake.let_go()
+        self._state.places.give()
+
+    def _admit(self) -> None:
+        """By the head alone."""
+        settings = self._state.settings
         if self._state.closing:
             raise refusals.closing()
-        length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) > self._state.settings.max_body:
-            raise refusals.too_large(self._state.settings.max_body)
-        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind not in types:
-            allowed = ", ".join(sorted(types))
+        if self._state.places.full:
+            raise refusals.busy()
+        length = self._headers.get("content-length", "")
+        if length.isdecimal() and int(length) > settings.max_body:
+            raise refusals.too_large(settings.max_body)
+        kind = self._headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in self._types:
+            allowed = ", ".join(sorted(self._types))
             raise Refused(415, "content_type", f"say what the body is: Content-Type: one of "
                           f"{allowed}")  # fmt: skip
-        if headers.get("content-encoding", "identity").lower() != "identity":
+        if self._headers.get("content-encoding", "identity").lower() != "identity":
             raise Refused(415, "content_encoding", "send the body as it is, not compressed")
-        if not self._state.places.take():
-            raise refusals.busy()
-        self._state.metrics.inside.set(self._state.places.taken)
-
-
-class _Reply:
-    """Sends an answer with our headers, counts it, and gives up on readers that do not read."""
-
-    def __init__(self, scope: Message, send: Send, state: State) -> None:
-        self._scope, self._send, self._state = scope, send, state
-        self._begin = time.perf_counter()
-        self._status = 0
-
-    @property
-    def started(self) -> bool:
-        return self._status != 0
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self._status = message["status"]
-            given = {name.lower() for name, _ in message.get("headers", ())}
-            more = [(name, value) for name, value in _HEADERS.items() if name not in given]
-            if self._state.closing and b"connection" not in given:
-                more.append((b"connection", b"close"))
-            message = {**message, "headers": [*message.get("headers", ()), *more]}
-        async with asyncio.timeout(self._state.settings.send_seconds):
-            await self._send(message)
-
-    async def refuse(self, refused: Refused) -> None:
-        body = refused.body(self._scope["path"])
-        headers = [(b"content-type", b"application/json"),
-                   (b"content-length", str(len(body)).encode())]  # fmt: skip
-        headers += [(k.lower().encode(), v.encode()) for k, v in refused.headers.items()]
-        await self.send(
-            {"type": "http.response.start", "status": refused.status, "headers": headers}
-        )
-        await self.send({"type": "http.response.body", "body": body})
-
-    def count(self) -> None:
-        path = self._scope["path"]
-        work = path in _WORK or path in _OPEN_PAGES or path in ("/metrics", "/v1/model")
-        route = path if work else "infer" if _INFER.fullmatch(path) else "other"
-        self._state.metrics.answered(route, self._status, time.perf_counter() - self._begin)
 
 
 def _headers(scope: Message) -> dict[str, str]:
@@ -195,20 +175,12 @@ def _headers(scope: Message) -> dict[str, str]:
     return found
 
 
-def _accepted(scope: Message) -> frozenset[str] | None:
-    """The content types of a route that does work; None for the others."""
-    if scope["method"] != "POST":
-        return None
-    if _INFER.fullmatch(scope["path"]):
-        return _TENSOR_TYPES
-    return _WORK.get(scope["path"])
-
-
 def _is_open(path: str) -> bool:
     """Whether it holds nothing that the token guards: the page's files, and health for probes."""
     return path in _OPEN_PAGES or path.startswith(_OPEN)
 
 
+@lru_cache(maxsize=64)
 def _known(host: str, names: tuple[str, ...]) -> bool:
     """Whether a Host header can be ours: an address, localhost, or a name that was allowed.
 

@@ -1,5 +1,7 @@
 """Numbers for Prometheus. Labels are routes and statuses of our own; nothing that a caller sent."""
 
+from collections.abc import Callable
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -27,20 +29,32 @@ class Metrics:
             "mien_request_seconds", "From a request's head to the end of its answer.",
             ("route",), buckets=_SECONDS, registry=r,
         )  # fmt: skip
+        self._found: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._batch = Histogram(
             "mien_batch_crops", "Face crops in one call of the model.", buckets=_SIZES, registry=r
         )
         self._asked = Histogram(
             "mien_batch_requests", "Requests in one call of the model.", buckets=_SIZES, registry=r
         )
-        self.inside = Gauge("mien_requests_inside", "Requests taken on, not answered.", registry=r)
+        self._inside = Gauge("mien_requests_inside", "Requests taken on, not answered.", registry=r)
+        self._room = Gauge("mien_places", "Requests that would be taken on at once.", registry=r)
         self._ready = Gauge("mien_ready", "1 while new work is taken on.", registry=r)
         self._ready.set(1)
 
+    def watch(self, inside: Callable[[], int], room: Callable[[], int]) -> None:
+        """Where two of the numbers are to be had when they are asked for."""
+        self._inside.set_function(inside)
+        self._room.set_function(room)
+
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count one answer."""
-        self._requests.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        if (route, status) not in self._found:  # to look a child up costs more than to count
+            self._found[route, status] = (
+                self._requests.labels(route, str(status)), self._seconds.labels(route),
+            )  # fmt: skip
+        requests, lasted = self._found[route, status]
+        requests.inc()
+        lasted.observe(seconds)
 
     def batch(self, questions: int, crops: int) -> None:
         """Count one call of the model."""

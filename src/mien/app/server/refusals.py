@@ -43,11 +43,10 @@ def too_slow(seconds: float) -> Refused:
     )  # fmt: skip
 
 
-def busy() -> Refused:
-    """All places are taken."""
-    return Refused(
-        503, "busy", "the queue is full; send the request again in a second", {"Retry-After": "1"}
-    )
+def busy(*, close: bool = False) -> Refused:
+    """All places are taken. close: the rest of a body is not read."""
+    return Refused(503, "busy", "the queue is full; send the request again in a second",
+                   {"Retry-After": "1", **(_CLOSE if close else {})})  # fmt: skip
 
 
 def closing() -> Refused:

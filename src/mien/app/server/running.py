@@ -11,11 +11,11 @@ from types import FrameType
 import uvicorn
 
 from mien.app.server.application import application
+from mien.app.server.overload import Overload
 from mien.app.server.protocol import PatientProtocol
 from mien.app.server.settings import Settings, State
 from mien.errors import OptionError
 from mien.jobs.serving import Service
-from mien.predict.pipeline import Predictor
 
 # A thread that computes gives way to the one that answers after this time, not Python's 5 ms.
 _SWITCH = 0.001
@@ -105,21 +105,22 @@ class Server(uvicorn.Server):
 
 
 def serve(
-    predictor: Predictor,
     settings: Settings,
     listening: socket.socket,
     *,
-    make: Callable[[State], Service] | None = None,
+    make: Callable[[State], Service],
     ready: Callable[[str], None] = lambda address: None,
 ) -> None:
     """Serve until a signal; returns when everything that was taken on has been answered.
 
-    ready: told the address as soon as requests are answered.
+    make: what answers; it is closed at the end. ready: told the address as soon as requests are
+    answered.
     """
     state = State(settings)
-    service = make(state) if make else Service(predictor, told=state.metrics.batch)
+    service = make(state)
     protocol = type("Protocol", (PatientProtocol,), {
         "head_seconds": settings.head_seconds, "most_connections": settings.connections,
+        "overload": Overload(state),
     })  # fmt: skip
     config = uvicorn.Config(
         application(service, state), http=protocol, ws="none", loop="asyncio", lifespan="off",

@@ -1,10 +1,8 @@
 """mien's own API: pictures to faces with expressions, and what an answer rests on."""
 
-import asyncio
 import json
 import math
-from concurrent.futures import Future
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
@@ -17,11 +15,10 @@ from mien.app.server.guard import COOKIE, IMAGE_TYPES
 from mien.app.server.refusals import Refused
 from mien.app.server.schemas import PREDICTED_EXAMPLE, Failed, Predicted, failures, picture_body
 from mien.app.server.settings import State
+from mien.app.server.threads import awaited
 from mien.errors import DataError, MienError, OptionError
 from mien.jobs.serving import Map, Prepared, Service, picture_of
 from mien.types import Box
-
-T = TypeVar("T")
 
 _FAILURES = failures(
     Failed,
@@ -45,11 +42,6 @@ def answer(data: Any, status: int = 200) -> Response:
     return Response(body, status, media_type="application/json")
 
 
-async def awaited(future: "Future[T]") -> T:
-    """The result of work in another thread."""
-    return await asyncio.wrap_future(future)
-
-
 def picture_refused(error: MienError) -> Refused:
     """A picture that cannot be read, or an option that cannot be used, as an answer."""
     if isinstance(error, OptionError):
@@ -57,37 +49,42 @@ def picture_refused(error: MienError) -> Refused:
     return Refused(422, "picture", f"{error}; send a JPEG or PNG file")
 
 
-def router(service: Service, state: State) -> APIRouter:
-    """The routes under /v1."""
-    made = APIRouter(prefix="/v1")
+_PREDICT: dict[str, Any] = {
+    "response_model": Predicted, "summary": "Faces and their expressions",
+    "responses": {200: {"content": {"application/json": {"example": PREDICTED_EXAMPLE}}},
+                  **_FAILURES},
+    "openapi_extra": {"requestBody": picture_body(IMAGE_TYPES)},
+}  # fmt: skip
+_EXPLAIN: dict[str, Any] = {
+    "summary": "What an answer rests on, as a picture", "response_class": Response,
+    "responses": {
+        200: {
+            "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
+            "description": "A PNG, 240×240. Mien-Target and Mien-Method say of what and how; "
+            "Mien-Box where the face lies in the upright picture.",
+        },
+        **_FAILURES,
+        501: {"model": Failed, "description": "The method needs the extra 'train'."},
+    },
+    "openapi_extra": {"requestBody": picture_body(IMAGE_TYPES)},
+}  # fmt: skip
 
-    async def taken_in(request: Request) -> bytes:
-        body = await bodies.read(request, state.settings)
-        return bodies.picture_of(body, request.headers.get("content-type", ""))
 
-    async def prepared(data: bytes, box: Box | None, whole: bool) -> Prepared:
-        try:
-            if box is not None:
-                return await awaited(service.pool.submit(service.prepare_at, data, box))
-            return await awaited(service.pool.submit(service.prepare, data, whole=whole))
-        except (DataError, OptionError) as error:
-            raise picture_refused(error) from error
+class Pictures:
+    """The two routes that take a picture; its body has been read at the door."""
 
-    @made.post(
-        "/predict", response_model=Predicted, summary="Faces and their expressions",
-        responses={200: {"content": {"application/json": {"example": PREDICTED_EXAMPLE}}},
-                   **_FAILURES},
-        openapi_extra={"requestBody": picture_body(IMAGE_TYPES)},
-    )  # fmt: skip
+    def __init__(self, service: Service) -> None:
+        self._service, self._pool = service, service.pool
+
     async def predict(
-        request: Request, whole: Whole = False, keep_others: Keep = False
+        self, request: Request, whole: Whole = False, keep_others: Keep = False
     ) -> Response:
         """Send one picture: its bytes with their content type, a form, or base64 in JSON.
 
         Nothing of it is kept. A face shows an expression; that is not what a person feels.
         """
-        found = await prepared(await taken_in(request), None, whole)
-        faces = []
+        service, faces = self._service, []
+        found = await self._prepared(await _picture(request), None, whole)
         if len(found.crops):
             scores = await awaited(service.gather.submit(found.crops))
             faces = service.faces(found, scores, keep_others=keep_others)
@@ -98,20 +95,8 @@ def router(service: Service, state: State) -> APIRouter:
             "faces": [face.to_json() for face in faces],
         })  # fmt: skip
 
-    @made.post(
-        "/explain", summary="What an answer rests on, as a picture", response_class=Response,
-        responses={
-            200: {
-                "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
-                "description": "A PNG, 240×240. Mien-Target and Mien-Method say of what and how; "
-                "Mien-Box where the face lies in the upright picture.",
-            },
-            **_FAILURES,
-            501: {"model": Failed, "description": "The method needs the extra 'train'."},
-        },
-        openapi_extra={"requestBody": picture_body(IMAGE_TYPES)},
-    )  # fmt: skip
     async def explain(
+        self,
         request: Request,
         box: Annotated[
             str, Query(description="left,top,width,height[,angle] as /v1/predict gave them; the "
@@ -127,20 +112,35 @@ def router(service: Service, state: State) -> APIRouter:
     ) -> Response:  # fmt: skip
         """Which pixels speak for the answer (vermillion) and against it (blue)."""
         place = _box(box) if box else None
-        found = await prepared(await taken_in(request), place, whole)
+        found = await self._prepared(await _picture(request), place, whole)
         if not len(found.crops):
             raise Refused(422, "no_face", "no face was found; send box=…, or whole=true for a crop")
         try:
             one = await awaited(
-                service.pool.submit(service.explain, found, target=target, method=method)
+                self._pool.submit(self._service.explain, found, target=target, method=method)
             )
         except ModuleNotFoundError as error:
             raise Refused(501, "extra", "this method needs torch: install 'mien[train]' on the "
                           "server, or ask for method=occlusion") from error  # fmt: skip
         except MienError as error:
             raise picture_refused(error) from error
-        shown = await awaited(service.pool.submit(picture_of, one, form))
+        shown = await awaited(self._pool.submit(picture_of, one, form))
         return Response(_png(shown), media_type="image/png", headers=_about(one))
+
+    async def _prepared(self, data: bytes, box: Box | None, whole: bool) -> Prepared:
+        try:
+            if box is not None:
+                return await awaited(self._pool.submit(self._service.prepare_at, data, box))
+            return await awaited(self._pool.submit(self._service.prepare, data, whole=whole))
+        except (DataError, OptionError) as error:
+            raise picture_refused(error) from error
+
+
+def router(service: Service, state: State) -> APIRouter:
+    """The routes under /v1."""
+    made, pictures = APIRouter(prefix="/v1"), Pictures(service)
+    made.post("/predict", **_PREDICT)(pictures.predict)
+    made.post("/explain", **_EXPLAIN)(pictures.explain)
 
     @made.get("/model", summary="The model, its card and its limits",
               responses=failures(Failed, s401="The token is missing."))  # fmt: skip
@@ -161,6 +161,10 @@ def router(service: Service, state: State) -> APIRouter:
         return reply
 
     return made
+
+
+async def _picture(request: Request) -> bytes:
+    return bodies.picture_of(await request.body(), request.headers.get("content-type", ""))
 
 
 def _box(text: str) -> Box:

@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 
 from mien import __version__
 from mien.app.server import bodies
+from mien.app.server.guard import JSON_LENGTH
 from mien.app.server.refusals import Refused
 from mien.app.server.schemas import FailedV2, Inferred, failures
 from mien.app.server.settings import State
-from mien.app.server.v1 import answer, awaited
+from mien.app.server.threads import awaited
+from mien.app.server.v1 import answer
 from mien.jobs.serving import Service
 from mien.types import Scores
 
 MOST_CROPS = 256
-_HEAD = "inference-header-content-length"
 # Longer JSON is read in a thread, so that the door stays quick.
 _SHORT = 64 * 1024
 _NO_MODEL = failures(FailedV2, s404="No model of that name.")
@@ -38,20 +39,50 @@ class Asked:
     outputs: tuple[tuple[str, bool], ...]
 
 
-def router(service: Service, state: State) -> APIRouter:
+class Infer:
+    """Face crops to probabilities; the door asks it directly."""
+
+    def __init__(self, service: Service) -> None:
+        classifier = service.predictor.classifier
+        self.service, self.classes = service, len(classifier.classes)
+        self.version = str(classifier.card.get("checksum", ""))[:12] or "1"
+        self.shape = (classifier.channels, classifier.size, classifier.size)
+        novelty = classifier.novelty_threshold is not None
+        self.outputs = ("probabilities", "novelty") if novelty else ("probabilities",)
+
+    async def __call__(self, name: str, number: str, head: str | None, body: bytes) -> Response:
+        """The answer to one request; ``head`` is the length of the JSON before binary tensors.
+
+        Raises:
+            Refused: no such model, or its tensors cannot be used.
+        """
+        self.known(name, number)
+        if len(body) <= _SHORT or head is not None:
+            asked = read(body, head, self.shape, self.outputs)
+        else:
+            made = self.service.pool.submit(read, body, head, self.shape, self.outputs)
+            asked = await awaited(made)
+        scores = await awaited(self.service.ask(asked.images))
+        return written(asked, scores, self.service.name, self.version)
+
+    def known(self, name: str, number: str = "") -> None:
+        """Raises: Refused."""
+        if name != self.service.name:
+            raise Refused(404, "model", f"no such model; this server has '{self.service.name}'")
+        if number and number != self.version:
+            raise Refused(404, "model", f"no such version; this server has '{self.version}'")
+
+
+def router(infer: Infer, state: State) -> APIRouter:
     """The routes under /v2."""
     made = APIRouter(prefix="/v2")
-    classifier = service.predictor.classifier
-    version = str(classifier.card.get("checksum", ""))[:12] or "1"
-    side, channels, classes = classifier.size, classifier.channels, len(classifier.classes)
-    names = ("probabilities",) + (("novelty",) if classifier.novelty_threshold is not None else ())
+    _add_health(made, state)
+    _add_model(made, infer, state)
+    _add_infer(made, infer)
+    return made
 
-    def known(name: str, asked: str = "") -> None:
-        if name != service.name:
-            raise Refused(404, "model", f"no such model; this server has '{service.name}'")
-        if asked and asked != version:
-            raise Refused(404, "model", f"no such version; this server has '{version}'")
 
+def _add_health(made: APIRouter, state: State) -> None:
     @made.get("", summary="The server")
     async def server() -> Response:
         """Its name, version and extensions."""
@@ -70,16 +101,18 @@ def router(service: Service, state: State) -> APIRouter:
         """503 from SIGTERM on."""
         return answer({"ready": not state.closing}, 503 if state.closing else 200)
 
+
+def _add_model(made: APIRouter, infer: Infer, state: State) -> None:
     @made.get("/models/{name}", summary="The model's inputs and outputs", responses=_NO_MODEL)
     async def model(name: str) -> Response:
         """As the protocol wants it."""
-        known(name)
-        outputs = [{"name": "probabilities", "datatype": "FP32", "shape": [-1, classes]}]
-        if "novelty" in names:
+        infer.known(name)
+        outputs = [{"name": "probabilities", "datatype": "FP32", "shape": [-1, infer.classes]}]
+        if "novelty" in infer.outputs:
             outputs.append({"name": "novelty", "datatype": "FP32", "shape": [-1]})
-        images = {"name": "images", "datatype": "UINT8", "shape": [-1, channels, side, side]}
-        platform = f"mien_{classifier.backend}"
-        return answer({"name": name, "versions": [version], "platform": platform,
+        images = {"name": "images", "datatype": "UINT8", "shape": [-1, *infer.shape]}
+        platform = f"mien_{infer.service.predictor.classifier.backend}"
+        return answer({"name": name, "versions": [infer.version], "platform": platform,
                        "inputs": [images], "outputs": outputs})  # fmt: skip
 
     @made.get("/models/{name}/ready", summary="Does the model take work?",
@@ -87,12 +120,15 @@ def router(service: Service, state: State) -> APIRouter:
                                  s503="It is shutting down."))  # fmt: skip
     async def model_ready(name: str) -> Response:
         """503 from SIGTERM on."""
-        known(name)
+        infer.known(name)
         return answer({"name": name, "ready": not state.closing}, 503 if state.closing else 200)
 
-    pixels = [128] * (channels * side * side)
-    tensor = {"name": "images", "datatype": "UINT8", "shape": [1, channels, side, side]}
-    example = {"id": "1", "inputs": [{**tensor, "data": pixels}]}
+
+def _add_infer(made: APIRouter, infer: Infer) -> None:
+    """For the description; behind the door of ``guard`` these two are asked without a detour."""
+    channels, side, _ = infer.shape
+    tensor = {"name": "images", "datatype": "UINT8", "shape": [1, *infer.shape]}
+    example = {"id": "1", "inputs": [{**tensor, "data": [128] * math.prod(infer.shape)}]}
     described: dict[str, Any] = {
         "response_model": Inferred, "summary": "Probabilities of face crops",
         "responses": failures(
@@ -106,28 +142,14 @@ def router(service: Service, state: State) -> APIRouter:
     }  # fmt: skip
 
     @made.post("/models/{name}/infer", **described)
-    async def infer(request: Request, name: str) -> Response:
+    async def infer_latest(request: Request, name: str) -> Response:
         """Crops as ``images`` in; what lies outside of a face belongs to /v1/predict."""
-        return await answered(request, name, "")
+        return await infer(name, "", request.headers.get(JSON_LENGTH), await request.body())
 
     @made.post("/models/{name}/versions/{number}/infer", **described)
     async def infer_version(request: Request, name: str, number: str) -> Response:
         """The same for a version that the caller insists on."""
-        return await answered(request, name, number)
-
-    async def answered(request: Request, name: str, number: str) -> Response:
-        known(name, number)
-        body = await bodies.read(request, state.settings)
-        head = request.headers.get(_HEAD)
-        shape = (channels, side, side)
-        if len(body) <= _SHORT or head is not None:
-            asked = read(body, head, shape, names)
-        else:
-            asked = await awaited(service.pool.submit(read, body, head, shape, names))
-        scores = await awaited(service.gather.submit(asked.images))
-        return written(asked, scores, service.name, version)
-
-    return made
+        return await infer(name, number, request.headers.get(JSON_LENGTH), await request.body())
 
 
 def read(body: bytes, head: str | None, shape: tuple[int, ...], names: tuple[str, ...]) -> Asked:
@@ -139,7 +161,7 @@ def read(body: bytes, head: str | None, shape: tuple[int, ...], names: tuple[str
     tail = b""
     if head is not None:
         if not head.isdecimal() or int(head) > len(body):
-            raise _bad(f"{_HEAD}: give the length of the JSON part in bytes")
+            raise _bad(f"{JSON_LENGTH}: give the length of the JSON part in bytes")
         body, tail = body[: int(head)], body[int(head) :]
     data = bodies.json_object(body)
     inputs = data.get("inputs")
