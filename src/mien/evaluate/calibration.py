@@ -1,6 +1,7 @@
 """How far to believe a classifier's confidence, from its saved logits alone; no model runs.
 
-Before: softmax of the logits. After: with a temperature, each image with one that was fitted
+Before: softmax of the logits. After: with the label smoothing of training taken back, which needs
+no labels (``theory.smoothing``), and with a temperature, each image with one that was fitted
 without its fold (``temperature.cross_fit``; five folds, identical images in one). Everything is
 over the labelled images that have no copy in training, where there are any. The intervals of
 "after" take the folds' temperatures as given; at 3,000 images that hides about a hundredth of the
@@ -34,6 +35,7 @@ from mien.evaluate.reliability import (
     weights,
 )
 from mien.evaluate.temperature import FOLDS, cross_fit, fit_temperature, folds_of, softmax
+from mien.theory.smoothing import unsmoothed
 from mien.types import Finding, Interval, Outputs, Value
 from mien.words import say
 
@@ -47,7 +49,8 @@ _BIN_FEWEST = 20
 class Calibration:
     """Confidence before and after a temperature, and what abstaining gains.
 
-    n: images. without_copies: whether images with a copy in training were left out. temperature:
+    n: images. without_copies: whether images with a copy in training were left out. smoothing: of
+    the labels in training, which is taken back first (``theory.smoothing``). temperature:
     fitted on all n, the one to store. fold_temperatures: those that ``after`` is measured with.
     nll_gain: nats of likelihood an image that the temperature gains, cross-fitted, paired.
     risk_coverage, at_80, abstain: at the cross-fitted probabilities.
@@ -55,6 +58,7 @@ class Calibration:
 
     n: int
     without_copies: bool
+    smoothing: float
     temperature: float
     fold_temperatures: tuple[float, ...]
     before: Reliability
@@ -69,6 +73,7 @@ class Calibration:
         return {
             "n": self.n,
             "without_copies": self.without_copies,
+            "smoothing": self.smoothing,
             "temperature": self.temperature,
             "fold_temperatures": list(self.fold_temperatures),
             "before": self.before.to_json(),
@@ -98,7 +103,8 @@ def calibration(
         folds: of the cross-fitting. replicates: of the bootstrap. seed: of folds and draws.
 
     Raises:
-        DataError: too few labelled images. OptionError: an error rate outside (0, 1).
+        DataError: too few labelled images, or a label smoothing that none can be. OptionError: an
+            error rate outside (0, 1).
     """
     if not all(0 < error < 1 for error in errors):
         raise OptionError(f"error rates {list(errors)}: each must lie between 0 and 1")
@@ -107,15 +113,18 @@ def calibration(
         raise DataError("none of these images has a label; calibrate on a split that has labels")
     without = not bool(labelled.copied.all())
     used = labelled.take(~labelled.copied) if without else labelled
-    crossed = cross_fit(used.logits, used.labels, folds_of(used.hashes, folds=folds, seed=seed))
-    temperature = fit_temperature(used.logits, used.labels)
+    smoothing = smoothing_of(outputs)
+    logits = unsmoothed(used.logits, smoothing)
+    crossed = cross_fit(logits, used.labels, folds_of(used.hashes, folds=folds, seed=seed))
+    temperature = fit_temperature(logits, used.labels)
     plain, after = softmax(used.logits), crossed.probabilities
     confidence, right = top(after, used.labels)
-    by_fold = np.stack([softmax(used.logits, t).max(axis=1) for t in crossed.temperatures])
-    fitted = softmax(used.logits, temperature).max(axis=1)
+    by_fold = np.stack([softmax(logits, t).max(axis=1) for t in crossed.temperatures])
+    fitted = softmax(logits, temperature).max(axis=1)
     return Calibration(
         n=len(used),
         without_copies=without,
+        smoothing=smoothing,
         temperature=temperature,
         fold_temperatures=crossed.temperatures,
         before=reliability(plain, used.labels, replicates=replicates, seed=seed),
@@ -125,6 +134,18 @@ def calibration(
         at_80=at_coverage(confidence, right, SURE_SHARE, replicates=replicates, seed=seed),
         abstain=abstentions(by_fold, fitted, right, crossed.folds, errors),
     )
+
+
+def smoothing_of(outputs: Outputs) -> float:
+    """The label smoothing that the predictions' network was trained with; 0 where none is named.
+
+    Raises:
+        DataError: what stands there is no share below 1.
+    """
+    named = outputs.about.get("label_smoothing", 0.0)
+    if isinstance(named, bool) or not isinstance(named, int | float) or not 0 <= named < 1:
+        raise DataError("these predictions name a label smoothing that is no number from 0 to 1")
+    return float(named)
 
 
 def _nll_gain(before: Floats, after: Floats, labels: Any, replicates: int, seed: int) -> Interval:
@@ -148,6 +169,7 @@ def calibration_findings(found: Calibration) -> list[Finding]:
         (``-where``): its accuracy's 95 % interval and an exact binomial test at 5 % / 15 agree.
     ``uneven``  no such difference, but labels drawn with the stated confidences come as far off in
         less than 1 % of draws.
+    ``unsmoothed``  label smoothing is taken back before the temperature.
     ``tempered``  the temperature raises the likelihood of unseen images, interval above 0, and
         the debiased error is lower with it.
     ``tempered-too-sure``, ``tempered-too-unsure``  as the first two, with the temperature, where
@@ -156,6 +178,8 @@ def calibration_findings(found: Calibration) -> list[Finding]:
     ``unsure``  a threshold of abstention, that of the lowest error rate that can be promised.
     """
     made = [_level(found.before), _uneven(found.before)]
+    if found.smoothing:
+        made.append(Finding(kind="unsmoothed", values={"smoothing": f"{found.smoothing:g}"}))
     if found.nll_gain.low > 0 and found.after.debiased_ece.value < found.before.debiased_ece.value:
         values: dict[str, Value] = {
             "temperature": f"{found.temperature:.2f}",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import reduce
+from typing import Any
 
 import numpy as np
 from scipy.special import log_softmax, logsumexp
@@ -45,7 +46,14 @@ def average(members: Sequence[Outputs]) -> Outputs:
             "flip": all(bool(one.about.get("flip")) for one in members),
             "zooms": first.about.get("zooms", [1.0]),
             "crops": first.about.get("crops", 0),
+            "label_smoothing": _shared(members, "label_smoothing"),
             "split": first.about.get("split", ""),
             "data_fingerprint": first.about.get("data_fingerprint", ""),
         },
     )
+
+
+def _shared(members: Sequence[Outputs], key: str) -> Any:
+    """What all say of themselves alike, else 0."""
+    first = members[0].about.get(key, 0.0)
+    return first if all(member.about.get(key, 0.0) == first for member in members) else 0.0

@@ -61,6 +61,7 @@ def _confidence(found: Calibration, outputs: Outputs) -> Confidence:
     about = outputs.about
     return Confidence(
         temperature=found.temperature,
+        smoothing=found.smoothing,
         thresholds={a.error: a.threshold for a in found.abstain if a.threshold is not None},
         flip=bool(about.get("flip", False)),
         fitted_on={

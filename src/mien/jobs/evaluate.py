@@ -125,6 +125,7 @@ def evaluate_images(
             "zooms": list(ZOOMS) if options.zooms else [1.0],
             "crops": crops,
             "precision": hardware.precision,
+            "label_smoothing": label_smoothing(model),
         },
     )
     evaluation = evaluate_outputs(outputs)
@@ -187,6 +188,15 @@ def data_options(model: Model, options: DataOptions, home: Path | None, source: 
         colour=model.config.channels == 3,
         classes=options.classes if model.classes == CLASSES else "found",
     )
+
+
+def label_smoothing(model: Model) -> float:
+    """That of the recipe that trained the model; 0 where its file does not say."""
+    recipe = model.about.get("recipe")
+    objective = recipe.get("objective") if isinstance(recipe, dict) else None
+    found = objective.get("label_smoothing") if isinstance(objective, dict) else None
+    sound = isinstance(found, int | float) and not isinstance(found, bool) and 0 <= found < 1
+    return float(found) if sound and found is not None else 0.0
 
 
 def _crops(model: Model) -> int:

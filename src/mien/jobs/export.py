@@ -148,7 +148,8 @@ def serve(model: Model) -> tuple[Served, float | None]:
     scored = with_novelty(model)
     network: nn.Module = model.network if scored is None else scored
     confidence = read_confidence(model.about) or Confidence()
-    served = Served(network, temperature=confidence.temperature, flip=confidence.flip).eval()
+    served = Served(network, temperature=confidence.temperature, flip=confidence.flip,
+                    smoothing=confidence.smoothing).eval()  # fmt: skip
     return served, None if scored is None else float(scored.threshold)
 
 

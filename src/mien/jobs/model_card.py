@@ -163,6 +163,8 @@ def _confidence(card: dict[str, Any], meta: dict[str, Any], language: str) -> Se
         temperature=f"{found['temperature']:.3f}", ece=_rate(found["ece"]),
         n=f"{found['n']:,}")]  # fmt: skip
     confidence = read_confidence(meta["about"])
+    if confidence is not None and confidence.smoothing:
+        told.append(words["model-card-unsmoothed"].format(smoothing=f"{confidence.smoothing:g}"))
     if confidence is not None and confidence.thresholds:
         told.append(words["model-card-thresholds"].format(count=len(confidence.thresholds)))
     return Section(words["model-card-confidence"], tuple(told))

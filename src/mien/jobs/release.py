@@ -237,11 +237,13 @@ def _outputs(classifier: OnnxClassifier, images: ImageSet, model: Model, folder:
     copied = set(known.hashes[known.copied].astype(str).tolist())
     hashes = images.hashes.astype("U32")
     probabilities = classifier.classify(images.images).probabilities
+    # These are calibrated, so nothing is left to be taken back.
+    about = {k: v for k, v in known.about.items() if k != "label_smoothing"}
     return Outputs(
         ids=images.ids, splits=np.full(len(images), "validation"),
         labels=labels_for(model, images), logits=np.log(np.maximum(probabilities, 1e-12)),
         hashes=hashes, copied=np.array([one in copied for one in hashes.tolist()]),
-        classes=model.classes, about=known.about,
+        classes=model.classes, about=about,
     )  # fmt: skip
 
 

@@ -57,6 +57,7 @@ def describe(
         "calibration": {
             "n": sure.n,
             "temperature": about["calibration"]["temperature"],
+            "smoothing": about["calibration"]["smoothing"],
             "ece": sure.after.ece.to_json(),
             "at_80": sure.at_80.to_json(),
         },

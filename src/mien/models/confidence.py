@@ -1,4 +1,4 @@
-"""What a model file says of its confidence: a temperature, and when to answer "unsure".
+"""What a model file says of its confidence: how to calibrate it, and when to answer "unsure".
 
 Lies in the card under ``about`` / ``calibration``; older files have none. Imports no torch.
 """
@@ -18,12 +18,14 @@ KEY = "calibration"
 class Confidence:
     """How to turn logits into a confidence, and the confidence below which to answer "unsure".
 
-    temperature: divide logits by it before softmax; 1 where the file says nothing. thresholds:
+    temperature: divide logits by it before softmax; 1 where the file says nothing. smoothing: of
+    the labels in training, to be taken back before that (``theory.smoothing``). thresholds:
     wanted error rate to threshold, both in (0, 1). flip: whether both hold for probabilities that
     are averaged with the mirror image. fitted_on: which predictions they come from.
     """
 
     temperature: float = 1.0
+    smoothing: float = 0.0
     thresholds: Mapping[float, float] = field(default_factory=dict)
     flip: bool = False
     fitted_on: Mapping[str, Any] = field(default_factory=dict)
@@ -41,8 +43,8 @@ class Confidence:
     def to_json(self) -> dict[str, Any]:
         """Plain scalars, lists and dicts, as they stand in the card."""
         rows = [{"error": e, "threshold": t} for e, t in sorted(self.thresholds.items())]
-        return {"temperature": self.temperature, "unsure": rows, "flip": self.flip,
-                "fitted_on": dict(self.fitted_on)}  # fmt: skip
+        return {"temperature": self.temperature, "smoothing": self.smoothing, "unsure": rows,
+                "flip": self.flip, "fitted_on": dict(self.fitted_on)}  # fmt: skip
 
 
 def read_confidence(about: Mapping[str, Any]) -> Confidence | None:
@@ -55,14 +57,15 @@ def read_confidence(about: Mapping[str, Any]) -> Confidence | None:
         return None
     try:
         data = about[KEY]
-        temperature = float(data["temperature"])
+        temperature, smoothing = float(data["temperature"]), float(data.get("smoothing", 0.0))
         thresholds = {float(row["error"]): float(row["threshold"]) for row in data["unsure"]}
         flip, fitted_on = bool(data["flip"]), dict(data["fitted_on"])
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelFileError(f"the model's calibration cannot be used ({said(error)})") from error
     inside = all(0 < x < 1 for x in thresholds) and all(0 <= t <= 1 for t in thresholds.values())
-    if not (math.isfinite(temperature) and temperature > 0 and inside):
+    if not (math.isfinite(temperature) and temperature > 0 and 0 <= smoothing < 1 and inside):
         raise ModelFileError("the model's calibration cannot be used (a value out of its range)")
     return Confidence(
-        temperature=temperature, thresholds=thresholds, flip=flip, fitted_on=fitted_on
-    )
+        temperature=temperature, smoothing=smoothing, thresholds=thresholds, flip=flip,
+        fitted_on=fitted_on,
+    )  # fmt: skip

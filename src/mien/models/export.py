@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from mien.errors import NetworkError
 from mien.models.blocks import ConvBlock
 from mien.models.onnx_file import onnx_metadata, seal_onnx
+from mien.theory.smoothing import LEAST
 
 OPSET = 20
 INPUT = "images"
@@ -36,16 +37,19 @@ class Served(nn.Module):
 
     Args:
         network: gives N×K logits, or a pair of these and N scores of novelty.
-        temperature: the logits are divided by it. flip: average the probabilities with those of
+        temperature: the logits are divided by it. smoothing: of the labels in training, taken back
+            before that; 0 for none. flip: average the probabilities with those of
             the mirror image; the logits are then the logarithm of that mean. The novelty is
             always that of the picture as it is, for which its threshold holds.
     """
 
     temperature: Tensor
 
-    def __init__(self, network: nn.Module, *, temperature: float, flip: bool) -> None:
+    def __init__(
+        self, network: nn.Module, *, temperature: float, flip: bool, smoothing: float = 0.0
+    ) -> None:
         super().__init__()
-        self.network, self.flip = network, flip
+        self.network, self.flip, self.smoothing = network, flip, smoothing
         self.register_buffer("temperature", torch.tensor(float(temperature)))
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -57,8 +61,15 @@ class Served(nn.Module):
             both = logits.reshape(2, -1, logits.shape[1]).log_softmax(dim=-1)
             logits = both.logsumexp(dim=0) - math.log(2)
             novelty = None if novelty is None else novelty.reshape(2, -1)[0]
-        probabilities = (logits / self.temperature).softmax(dim=-1)
+        probabilities = (self._meant(logits) / self.temperature).softmax(dim=-1)
         return (probabilities, logits) if novelty is None else (probabilities, logits, novelty)
+
+    def _meant(self, logits: Tensor) -> Tensor:
+        """As ``theory.smoothing.unsmoothed``."""
+        if not self.smoothing:
+            return logits
+        meant = logits.softmax(dim=-1) - self.smoothing / logits.shape[-1]
+        return (meant / (1 - self.smoothing)).clamp(min=LEAST).log()
 
 
 def to_onnx(served: Served, *, channels: int, size: int) -> Any:
@@ -71,7 +82,8 @@ def to_onnx(served: Served, *, channels: int, size: int) -> Any:
     from onnxscript import optimizer
 
     module = Served(_pooling_last(served.network, channels, size),
-                    temperature=float(served.temperature), flip=served.flip).eval()  # fmt: skip
+                    temperature=float(served.temperature), flip=served.flip,
+                    smoothing=served.smoothing).eval()  # fmt: skip
     example = torch.randint(0, 256, (4, channels, size, size), dtype=torch.uint8,
                             generator=torch.Generator().manual_seed(0))  # fmt: skip
     with torch.no_grad():

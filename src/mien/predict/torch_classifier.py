@@ -48,7 +48,8 @@ class TorchClassifier:
         network, self.novelty_threshold = _scored(model, path)
         self.precision = _precision(precision)
         served = Served(network, temperature=self.confidence.temperature,
-                        flip=self.confidence.flip)  # fmt: skip
+                        flip=self.confidence.flip,
+                        smoothing=self.confidence.smoothing)  # fmt: skip
         self._served = served.eval()
         self._served.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._threads, self._lock = threads, threading.Lock()

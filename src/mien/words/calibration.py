@@ -15,6 +15,10 @@ ENGLISH = {
         "Its confidence is right on average, but not image by image: off by {error} "
         "(root mean square over bins; {n} images, {p} for a calibrated one)."
     ),
+    "unsmoothed": (
+        "Its labels were smoothed by {smoothing} in training, which makes every class likelier "
+        "than it is; that is taken back before the temperature."
+    ),
     "tempered": (
         "With a temperature of {temperature} its calibration error goes from {before} to {after}, "
         "measured on images that did not fit it."
@@ -53,6 +57,7 @@ CHINESE = {
         "它的信心平均而言正確，但就個別影像則不然：偏差 {error}"
         "（各信心區間的均方根；{n} 張影像，若已校準則 {p}）。"
     ),
+    "unsmoothed": ("訓練時標籤平滑為 {smoothing}，會使每一類的機率偏高；套用溫度之前先將其還原。"),
     "tempered": (
         "以溫度 {temperature} 校準後，校準誤差由 {before} 變為 {after}，"
         "以未用於擬合溫度的影像測得。"

@@ -44,6 +44,9 @@ ENGLISH = {
         "With its temperature of {temperature} the calibration error is {ece}, in 15 bins on {n} "
         "images, cross-fitted."
     ),
+    "model-card-unsmoothed": (
+        "The label smoothing of {smoothing} that it was trained with is taken back before that."
+    ),
     "model-card-thresholds": (
         'It can answer "unsure": thresholds for {count} wanted error rates lie in the file.'
     ),
@@ -128,6 +131,7 @@ CHINESE = {
     "model-card-calibration": (
         "以溫度 {temperature} 校準，校準誤差為 {ece}（15 個區間，{n} 張影像，交叉擬合）。"
     ),
+    "model-card-unsmoothed": "在此之前，先還原訓練時 {smoothing} 的標籤平滑。",
     "model-card-thresholds": "它可以回答「不確定」：檔案中有 {count} 個目標錯誤率的門檻。",
     "model-card-novelty": "非人臉",
     "model-card-accepted": (
