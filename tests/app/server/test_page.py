@@ -55,6 +55,9 @@ def watched(house: Any, browser: Any, **options: Any) -> tuple[Any, list[str]]:
 
 def violations(opened: Any) -> list[str]:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    # A card that is still fading in has the contrast of no state that stays.
+    opened.evaluate("""() => Promise.all(document.getAnimations()
+        .filter(a => a.effect.getComputedTiming().iterations !== Infinity).map(a => a.finished))""")
     # Run outside of the page's policy, which would rightly refuse a foreign script.
     found = axe.run(opened).response["violations"]
     return [
