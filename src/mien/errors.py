@@ -19,6 +19,17 @@ Anything else that escapes is a defect of mien.
 """
 
 
+def printable(text: str) -> str:
+    """``text`` with control characters and the like escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def said(text: object, most: int = 200) -> str:
+    """What a stranger's file, or an error about it, says: printable, ``most`` characters long."""
+    plain = printable(str(text)[: most + 1])
+    return plain if len(plain) <= most else f"{plain[: most - 1]}…"
+
+
 class MienError(Exception):
     """An error whose message tells a user what is wrong and what to do."""
 

@@ -23,8 +23,8 @@ from mien.errors import RunError
 
 _REPORTED = ("mien", "torch", "lightning-fabric", "numpy", "pillow", "opencv-python-headless")
 # What a killed process may leave in a folder before there is a run in it.
-_HASHES = "training_hashes.npy"
-_LEFT_OVER = {"run.lock", "state", _HASHES}
+TRAINING_HASHES = "training_hashes.npy"
+_LEFT_OVER = {"run.lock", "state", TRAINING_HASHES}
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class Run:
 
     def tidy(self) -> None:
         """Remove what a killed process left half-written; for the holder of the lock."""
-        for name in (self.record.name, self.history.name, self.model.name, _HASHES):
+        for name in (self.record.name, self.history.name, self.model.name, TRAINING_HASHES):
             for left_over in self.path.glob(f".{name}.*.tmp"):
                 left_over.unlink(missing_ok=True)
 

@@ -2,8 +2,6 @@
 
 import io
 import struct
-import threading
-import time
 import warnings
 import zipfile
 import zlib
@@ -21,6 +19,7 @@ from mien.data.pictures import decode, describe, is_picture
 from mien.data.reading import How
 from mien.errors import RecordError
 from picture_files import encoded, face
+from side_by_side import Place
 
 RGB = np.random.default_rng(1).integers(0, 256, (48, 48, 3), dtype=np.uint8)
 
@@ -242,26 +241,19 @@ def test_threads_decode_side_by_side_and_leave_the_filters_of_warnings_alone() -
 def test_large_pictures_wait_for_each_other_and_small_ones_do_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    inside, most, lock = 0, 0, threading.Lock()
+    place = Place()
     load = BmpImagePlugin.BmpImageFile.load
 
     def slow(image: Any) -> Any:
-        nonlocal inside, most
-        if not image.tile:  # decoded before
-            return load(image)
-        with lock:
-            inside += 1
-            most = max(most, inside)
-        time.sleep(0.01)
-        with lock:
-            inside -= 1
+        if image.tile:  # not decoded before
+            place.stay(0.01)
         return load(image)
 
     data = encoded(face(0), "BMP")
     monkeypatch.setattr(BmpImagePlugin.BmpImageFile, "load", slow)
     for large, together in ((10**9, True), (1, False)):
         monkeypatch.setattr(pictures, "_LARGE", large)
-        most = 0
+        place.most = 0
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda _: grey(data), range(12)))
-        assert (most > 1) is together
+        assert (place.most > 1) is together

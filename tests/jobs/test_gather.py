@@ -11,6 +11,7 @@ from mien.jobs.gather import Gather, Pace, Places
 from mien.jobs.occlude import fall, squares
 from mien.types import Scores
 from serving_fakes import BrightClassifier
+from side_by_side import Place
 
 
 def crops(count: int, seed: int) -> np.ndarray:
@@ -110,16 +111,10 @@ def test_pace_is_a_mean_in_which_one_slow_request_counts_little() -> None:
 
 
 def test_two_batches_are_answered_at_once() -> None:
-    inside, most, lock = 0, 0, threading.Lock()
+    place = Place()
 
     def slow(asked: np.ndarray) -> Scores:
-        nonlocal inside, most
-        with lock:
-            inside += 1
-            most = max(most, inside)
-        time.sleep(0.03)
-        with lock:
-            inside -= 1
+        place.stay(0.03)
         return BrightClassifier().classify(asked)
 
     gather = Gather(slow, most=4, workers=2)
@@ -128,7 +123,7 @@ def test_two_batches_are_answered_at_once() -> None:
     begin = time.perf_counter()
     gather.close()  # answers all, and ends both threads however they sleep
     assert time.perf_counter() - begin < 5
-    assert most == 2
+    assert place.most == 2
     for question, answer in zip(asked, answers, strict=True):
         wanted = BrightClassifier().classify(question).probabilities
         np.testing.assert_allclose(answer.result(0).probabilities, wanted, atol=1e-6)

@@ -40,6 +40,16 @@ Flip = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Precision = Annotated[str, typer.Option("--precision", help="auto, fp32 or bf16.")]
+Detector = Annotated[
+    str, typer.Option("--detector", help="haar, yunet, or none: a picture is one face.")
+]
+Backend = Annotated[str, typer.Option("--backend", help="auto, onnx or torch.")]
+UnsureError = Annotated[
+    float, typer.Option("--unsure-error", metavar="RATE", help="Wrong answers put up with.")
+]
+KeepOthers = Annotated[
+    bool, typer.Option("--keep-others", help="Give out what is called 'not a face' as well.")
+]
 Method = Annotated[
     str, typer.Option("--method", help="Of attribution; 'mien explain --help' lists them.")
 ]

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from mien.errors import ArchiveError, DataError, RecordError
+from mien.errors import ArchiveError, DataError, RecordError, printable
 
 MIB = 2**20
 _CLUTTER = {"__macosx", "thumbs.db", "desktop.ini"}
@@ -127,7 +127,7 @@ def is_clutter(name: str) -> bool:
 
 def shown(name: str) -> str:
     """``name`` fit for one line of a message: control characters escaped, at most 120 long."""
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+    text = printable(name)
     return text if len(text) <= 120 else f"{text[:60]}…{text[-59:]}"
 
 

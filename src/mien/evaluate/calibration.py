@@ -35,7 +35,7 @@ from mien.evaluate.reliability import (
     weights,
 )
 from mien.evaluate.temperature import FOLDS, cross_fit, fit_temperature, folds_of, softmax
-from mien.theory.smoothing import unsmoothed
+from mien.theory.smoothing import as_smoothing, unsmoothed
 from mien.types import Finding, Interval, Outputs, Value
 from mien.words import say
 
@@ -142,10 +142,10 @@ def smoothing_of(outputs: Outputs) -> float:
     Raises:
         DataError: what stands there is no share below 1.
     """
-    named = outputs.about.get("label_smoothing", 0.0)
-    if isinstance(named, bool) or not isinstance(named, int | float) or not 0 <= named < 1:
+    found = as_smoothing(outputs.about.get("label_smoothing", 0.0))
+    if found is None:
         raise DataError("these predictions name a label smoothing that is no number from 0 to 1")
-    return float(named)
+    return found
 
 
 def _nll_gain(before: Floats, after: Floats, labels: Any, replicates: int, seed: int) -> Interval:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from mien.errors import RunError
+from mien.errors import RunError, said
 from mien.runs import write_atomic
 from mien.types import Outputs
 
@@ -118,7 +118,7 @@ def _read_about(path: Path, metadata: Any) -> dict[str, Any]:
         raise RunError(f"{path}: its description is damaged; {_MEND}") from error
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         found = about.get("format") if isinstance(about, dict) else None
-        found = _shown(repr(found))
+        found = said(repr(found), 100)
         raise RunError(f"{path}: format {found} where this mien reads {FORMAT}; {_MEND}")
     classes = about.get("classes")
     if not (isinstance(classes, list) and classes and all(map(_is_name, classes))):
@@ -142,18 +142,12 @@ def _check_schema(path: Path, schema: Any, K: int) -> None:
         )
         if not same:
             raise RunError(
-                f"{path}: column '{field.name}' is {_shown(found)}, not {field.type}; {_MEND}"
+                f"{path}: column '{field.name}' is {said(found, 100)}, not {field.type}; {_MEND}"
             )
 
 
 def _is_name(name: object) -> bool:
     return isinstance(name, str) and name.isprintable() and 0 < len(name) <= 100
-
-
-def _shown(text: object) -> str:
-    """What a stranger's file says, fit for one line."""
-    plain = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text)[:200])
-    return plain if len(plain) <= 100 else f"{plain[:99]}…"
 
 
 def _check_claims(path: Path, metadata: Any, K: int) -> None:
@@ -226,5 +220,5 @@ def _check(path: Path, outputs: Outputs, what: str) -> None:
             row = int(rows[0])
             raise RunError(
                 f"{wrong}'{name}' {reasons[name]} in {len(rows)} rows, "
-                f"first in row {row} ({_shown(ids[row])}); {_MEND}"
+                f"first in row {row} ({said(ids[row], 100)}); {_MEND}"
             )

@@ -19,6 +19,7 @@ from mien.jobs.start import held_out_by
 from mien.labels import CLASSES, class_of
 from mien.models.checkpoint import Model, load_model
 from mien.runs import Run, write_json
+from mien.theory.smoothing import as_smoothing
 from mien.train.hardware import choose_hardware
 from mien.types import SPLITS, ImageSet, Outputs, Progress, silent
 
@@ -195,8 +196,7 @@ def label_smoothing(model: Model) -> float:
     recipe = model.about.get("recipe")
     objective = recipe.get("objective") if isinstance(recipe, dict) else None
     found = objective.get("label_smoothing") if isinstance(objective, dict) else None
-    sound = isinstance(found, int | float) and not isinstance(found, bool) and 0 <= found < 1
-    return float(found) if sound and found is not None else 0.0
+    return as_smoothing(found) or 0.0
 
 
 def _crops(model: Model) -> int:

@@ -7,12 +7,10 @@ from tokenize import TokenError
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import RunError
-from mien.models.card import said
-from mien.runs import Run, write_atomic
+from mien.errors import RunError, said
+from mien.runs import TRAINING_HASHES, Run, write_atomic
 from mien.types import ImageSet
 
-_NAME = "training_hashes.npy"
 # What numpy raises for a header that is none, or claims more than there is memory.
 _BROKEN = (ValueError, TypeError, EOFError, SyntaxError, TokenError, MemoryError, RecursionError,
            OverflowError, KeyError)  # fmt: skip
@@ -33,7 +31,7 @@ def write_training_hashes(
     if before is not None:
         known = np.union1d(known, before)
     np.save(content, known, allow_pickle=False)
-    write_atomic(run.path / _NAME, content.getvalue())
+    write_atomic(run.path / TRAINING_HASHES, content.getvalue())
 
 
 def read_training_hashes(folder: Path) -> NDArray[np.bytes_] | None:
@@ -42,7 +40,7 @@ def read_training_hashes(folder: Path) -> NDArray[np.bytes_] | None:
     Raises:
         RunError: the file is damaged.
     """
-    path = folder / _NAME
+    path = folder / TRAINING_HASHES
     if not path.is_file():
         return None
     try:

@@ -4,8 +4,6 @@ Needs no torch. Results go into a record (``predict.record``) as they come; tabl
 it at the end, so neither a kill nor a million files changes what is in memory or what is lost.
 """
 
-import hashlib
-import json
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien import __version__
 from mien.errors import DataError, MienError, OptionError, RunError
 from mien.jobs.predict_files import (
     ClipSummary,
@@ -156,15 +153,8 @@ def _make_folders(options: PredictOptions) -> None:
 
 def _about(predictor: Predictor, options: PredictOptions) -> dict[str, Any]:
     """All that a result depends on."""
-    # The card holds the weights' checksum, and the calibration, which counts as well.
-    card = json.dumps(predictor.classifier.card, sort_keys=True, default=str)
-    checksum = hashlib.sha256(card.encode()).hexdigest()
-    return {
-        "version": __version__, "model": predictor.classifier.name, "checksum": checksum,
-        "backend": predictor.classifier.backend, "detector": predictor.detector.name,
-        "unsure_error": predictor.unsure_error, "keep_others": predictor.keep_others,
-        "video": repr(options.video), "classes": list(predictor.classifier.classes),
-    }  # fmt: skip
+    classes = list(predictor.classifier.classes)
+    return {**predictor.identity, "video": repr(options.video), "classes": classes}
 
 
 @dataclass

@@ -1,19 +1,16 @@
 """One part of ``mien score``: its pictures read, scored and put in place as one parquet file."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from mien import __version__
 from mien.data.files import MIB, reason, shown
 from mien.errors import DataError, MienError, RunError
 from mien.predict.pictures import read_picture
-from mien.predict.pipeline import UNSURE_ERROR, Predictor, load
+from mien.predict.pipeline import UNSURE_ERROR, kept, load
 from mien.predict.stores import open_store
-from mien.types import Detection
 
 PART = 512  # files in a part, on the average
 _BATCH = 32  # pictures whose faces are classified together
@@ -86,7 +83,7 @@ class Scorer:
             detector_model=options.detector_model or None, unsure_error=options.unsure_error,
             keep_others=options.keep_others,
         )  # fmt: skip
-        self.about = _about(self.predictor)
+        self.about = json.dumps(self.predictor.identity, sort_keys=True)
 
     def check(self, about: str) -> None:
         """Refuse to score with anything else than was planned with.
@@ -135,16 +132,12 @@ class Scorer:
         for path, content in batch:
             try:
                 picture = read_picture(content.result(), where="the picture")
-                places: list[Detection | None] = [None]
-                if self.predictor.detector.name != "none":
-                    places = list(self.predictor.detector.detect(picture))
-                cuts.append((path, self.predictor.cut(picture, places)))
+                cuts.append((path, self.predictor.cut(picture, self.predictor.find(picture))))
             except MienError as error:
                 problems[path] = str(error).removeprefix("the picture: ")
         read = self.predictor.read([one for _, one in cuts])
-        keep = self.predictor.keep_others or self.predictor.detector.name == "none"
         found = {
-            path: [face.to_json() for face in faces if keep or not face.not_a_face]
+            path: [face.to_json() for face in kept(faces, others=self.predictor.keep_others)]
             for (path, _), faces in zip(cuts, read, strict=True)
         }
         for path, _ in batch:
@@ -165,17 +158,6 @@ class Scorer:
         return data
 
 
-def _about(predictor: Predictor) -> str:
-    """All that a picture's rows depend on besides the picture, as JSON."""
-    card = json.dumps(predictor.classifier.card, sort_keys=True, default=str)
-    return json.dumps({
-        "version": __version__, "model": predictor.classifier.name,
-        "checksum": hashlib.sha256(card.encode()).hexdigest(),
-        "backend": predictor.classifier.backend, "detector": predictor.detector.name,
-        "unsure_error": predictor.unsure_error, "keep_others": predictor.keep_others,
-    }, sort_keys=True)  # fmt: skip
-
-
 def rows_of(
     path: str, faces: Sequence[dict[str, Any]], problem: str | None
 ) -> Iterator[dict[str, Any]]:
@@ -186,9 +168,9 @@ def rows_of(
     elif not faces:
         yield {"path": name, "answer": "no face"}
     for number, face in enumerate(faces):
-        kept = {key: face[key] for key in _FIXED if key in face}
+        told = {key: face[key] for key in _FIXED if key in face}
         chances = {f"p_{label}": value for label, value in face["probabilities"].items()}
-        yield {"path": name, "face": number, **(face["box"] or {}), **kept, **chances}
+        yield {"path": name, "face": number, **(face["box"] or {}), **told, **chances}
 
 
 def columns(classes: Sequence[str]) -> dict[str, type]:

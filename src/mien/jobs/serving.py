@@ -20,7 +20,7 @@ from mien.errors import OptionError
 from mien.jobs.gather import Gather, Pace, give_way
 from mien.jobs.occlude import fall, squares
 from mien.predict.pictures import read_picture
-from mien.predict.pipeline import Cut, Predictor
+from mien.predict.pipeline import Cut, Predictor, kept
 from mien.types import Box, Detection, Face, Scores
 
 if TYPE_CHECKING:
@@ -126,9 +126,7 @@ class Service:
         """
         begin = time.perf_counter()
         picture = read_picture(data)
-        alone = whole or self.predictor.detector.name == "none"
-        found = [None] if alone else self.predictor.detector.detect(picture)
-        cut = self._cut(picture, found)
+        cut = self._cut(picture, [None] if whole else self.predictor.find(picture))
         self._pace.worked(time.perf_counter() - begin)
         return cut
 
@@ -154,7 +152,7 @@ class Service:
     def faces(self, prepared: Prepared, scores: Scores, *, keep_others: bool = False) -> list[Face]:
         """What to say of them; what only the detector took for a face is dropped, or kept."""
         read = self.predictor.faces_of(scores, prepared.cut.wanted)
-        return [one for one in read if keep_others or one.box is None or not one.not_a_face]
+        return kept(read, others=keep_others)
 
     def explain(self, prepared: Prepared, *, target: str = "", method: str = "") -> Map:
         """The map of the first face: which pixels speak for ``target``, by default the answer.

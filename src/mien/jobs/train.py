@@ -13,7 +13,7 @@ from torch import nn
 from mien.config import from_json
 from mien.data.cache import watch
 from mien.data.loader import Pictures
-from mien.errors import DataError, OptionError, RunError
+from mien.errors import DataError, OptionError, RunError, said
 from mien.jobs.faults import kept
 from mien.jobs.hashes import write_training_hashes
 from mien.jobs.launch import launch, on_first, read_once
@@ -21,7 +21,6 @@ from mien.jobs.network import fit_to_data, make_network
 from mien.jobs.prepare import DataOptions, Selection, absolute, select, with_validation
 from mien.jobs.start import Start, held_out_by, seen_before, start_model
 from mien.jobs.teachers import check_unchanged, hashes_of, load_teachers
-from mien.models.card import said
 from mien.models.checkpoint import Model, save_model
 from mien.models.registry import build
 from mien.runs import Run, provenance, write_json

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mien.errors import ModelFileError
+from mien.errors import ModelFileError, said
 
 VERSION = 1
 _HEADER_LIMIT = 16 * 2**20
@@ -97,12 +97,6 @@ def class_names(meta: dict[str, Any], path: Path) -> tuple[str, ...]:
     if not good or len(set(names)) < len(names):  # type: ignore[arg-type]
         raise ModelFileError(f"{path}: its metadata cannot be used (classes: no different names)")
     return tuple(names)  # type: ignore[arg-type]
-
-
-def said(text: object) -> str:
-    """What a stranger's file, or an error about it, says: printable, and short enough to show."""
-    plain = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
-    return plain if len(plain) <= 200 else f"{plain[:199]}…"
 
 
 def _digest(content: bytes, checksum: str) -> str:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from mien.config import to_json
-from mien.errors import ModelFileError, OptionError
-from mien.models.card import blank_metadata, class_names, read_tensor_file, said, seal
+from mien.errors import ModelFileError, OptionError, said
+from mien.models.card import blank_metadata, class_names, read_tensor_file, seal
 from mien.models.registry import build, config_from_json
 from mien.runs import write_atomic
 

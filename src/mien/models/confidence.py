@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mien.errors import ModelFileError
-from mien.models.card import said
+from mien.errors import ModelFileError, said
 
 KEY = "calibration"
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mien.errors import ModelFileError
-from mien.models.card import VERSION, said
+from mien.errors import ModelFileError, said
+from mien.models.card import VERSION
 
 KIND = "onnx"
 # Standard operators, and those that quantisation and fusion bring; none runs foreign code.

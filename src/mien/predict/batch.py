@@ -19,8 +19,8 @@ from mien.data.pictures import is_picture
 from mien.errors import MienError
 from mien.predict.clips import is_clip
 from mien.predict.pictures import read_picture
-from mien.predict.pipeline import Cut, Predictor
-from mien.types import Detection, Face
+from mien.predict.pipeline import Cut, Predictor, kept
+from mien.types import Face
 
 _FACES = 64  # classified at once, about
 _PICTURES = 32  # waiting for that, at most
@@ -135,10 +135,7 @@ class _Searched:
 def _search(item: Item, predictor: Predictor) -> _Searched:
     try:
         picture = read_picture(item.path)
-        places: list[Detection | None] = [None]
-        if predictor.detector.name != "none":
-            places = list(predictor.detector.detect(picture))
-        cut = predictor.cut(picture, places)
+        cut = predictor.cut(picture, predictor.find(picture))
     except MienError as error:
         size, channels = predictor.classifier.size, predictor.classifier.channels
         nothing = Cut(crops=np.empty((0, channels, size, size), np.uint8), wanted=())
@@ -147,7 +144,6 @@ def _search(item: Item, predictor: Predictor) -> _Searched:
 
 
 def _classified(ready: list[_Searched], predictor: Predictor) -> Iterator[Read]:
-    keep = predictor.keep_others or predictor.detector.name == "none"
     for one, faces in zip(ready, predictor.read([r.cut for r in ready]), strict=True):
-        kept = tuple(face for face in faces if keep or not face.not_a_face)
-        yield Read(one.item, kept, one.width, one.height, one.problem)
+        own = tuple(kept(faces, others=predictor.keep_others))
+        yield Read(one.item, own, one.width, one.height, one.problem)

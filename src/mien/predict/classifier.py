@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import MissingExtraError, ModelFileError, OptionError
+from mien.errors import MissingExtraError, ModelFileError, OptionError, said
 from mien.models import bundled
-from mien.models.card import class_names, read_card, read_tensor_file, said
+from mien.models.card import class_names, read_card, read_tensor_file
 from mien.models.confidence import Confidence, read_confidence
 from mien.models.onnx_file import OnnxFile, Outside, is_onnx, read_onnx
 from mien.types import Scores

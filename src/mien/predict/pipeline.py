@@ -4,15 +4,18 @@
 own business.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mien import __version__
 from mien.errors import OptionError
 from mien.predict.crops import crops
 from mien.predict.faces import Detector, open_detector
@@ -73,6 +76,14 @@ def load(
         raise OptionError("detector_model goes with the name of a detector, not with an object")
     classifier = open_classifier(model, backend=backend, threads=threads)
     return Predictor(classifier, detector, unsure_error=unsure_error, keep_others=keep_others)
+
+
+def kept(faces: Sequence[Face], *, others: bool) -> list[Face]:
+    """Without those that only the detector took for a face, unless ``others`` are wanted too.
+
+    A picture that was taken for a face as a whole, and so has no box, always stays.
+    """
+    return [face for face in faces if others or face.box is None or not face.not_a_face]
 
 
 class Predictor:
@@ -162,11 +173,26 @@ class Predictor:
         The detector searches one picture after the other.
         """
         keep = self.keep_others if keep_others is None else keep_others
+        read = self.faces_at(pictures, [self.find(picture) for picture in pictures])
+        return [kept(faces, others=keep) for faces in read]
+
+    def find(self, picture: NDArray[np.uint8]) -> list[Detection | None]:
+        """Where a picture may show faces; with the detector ``none`` the picture as a whole."""
         if self.detector.name == "none":
-            return self.faces_at(pictures, [[None]] * len(pictures))
-        found = [self.detector.detect(picture) for picture in pictures]
-        read = self.faces_at(pictures, found)
-        return [[face for face in faces if keep or not face.not_a_face] for faces in read]
+            return [None]
+        return list(self.detector.detect(picture))
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that a picture's faces depend on besides the picture, as JSON holds it."""
+        # The card holds the weights' checksum, and the calibration, which counts as well.
+        card = json.dumps(self.classifier.card, sort_keys=True, default=str)
+        return {
+            "version": __version__, "model": self.classifier.name,
+            "checksum": hashlib.sha256(card.encode()).hexdigest(),
+            "backend": self.classifier.backend, "detector": self.detector.name,
+            "unsure_error": self.unsure_error, "keep_others": self.keep_others,
+        }  # fmt: skip
 
     def faces_at(
         self,

@@ -74,8 +74,7 @@ class Store:
         try:
             yield from self._on_disk() if self.system is None else self._in_store()
         except OSError as error:
-            why = (error.strerror or str(error)).splitlines()[0][:200]
-            raise DataError(f"{self.name}: cannot be read ({why})") from error
+            raise DataError(f"{self.name}: cannot be read ({_why(error)})") from error
 
     def _on_disk(self) -> Iterator[Stored]:
         if not Path(self.base).is_dir():

@@ -16,6 +16,12 @@ from numpy.typing import NDArray
 LEAST = 1e-3
 
 
+def as_smoothing(value: object) -> float | None:
+    """A share that labels can be smoothed by, of what a stranger's file names so; else None."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if number and 0 <= value < 1 else None  # type: ignore[operator,arg-type]
+
+
 def unsmoothed(logits: NDArray[np.floating[Any]], smoothing: float) -> NDArray[np.float64]:
     """Logarithms float64 N×K of what the logits N×K of a network mean that ``smoothing`` trained.
 

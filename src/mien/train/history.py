@@ -10,8 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from mien.errors import RunError
-from mien.models.card import said
+from mien.errors import RunError, said
 from mien.runs import write_atomic
 
 

@@ -208,15 +208,17 @@ class Loop:
         return total
 
     def _share(self, total: int, step: int) -> Share:
-        mixing = self.recipe.mixing.active(step / (self.recipe.epochs * self.sampler.steps))
         ranks, rank = self.fabric.world_size, self.fabric.global_rank
-        return Share.of(total, ranks, rank, neighbour=mixing)
+        return Share.of(total, ranks, rank, neighbour=self._mixes(step))
+
+    def _mixes(self, step: int) -> bool:
+        return self.recipe.mixing.active(step / (self.recipe.epochs * self.sampler.steps))
 
     def _loss(self, chosen: Tensor, share: Share, step: int) -> Tensor:
         images_NCHW, labels_N = self.task.training.get(chosen)
         images_NCHW = augment(images_NCHW, self.recipe.augment, self.generator, share)
         mixed, objective = None, self.recipe.objective
-        if self.recipe.mixing.active(step / (self.recipe.epochs * self.sampler.steps)):
+        if self._mixes(step):
             mixed = mix_pictures(images_NCHW, self.recipe.mixing, self.generator, share)
             images_NCHW = mixed.images
         teacher_NK = self.teaching(images_NCHW, chosen, mixed)

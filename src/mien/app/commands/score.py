@@ -46,19 +46,13 @@ def run(
     model: Annotated[
         str, typer.Option("--model", "-m", help="See 'mien models'; a file, or a run.")
     ] = "default",
-    detector: Annotated[
-        str, typer.Option("--detector", help="haar, yunet, or none: a picture is one face.")
-    ] = "haar",
+    detector: opt.Detector = "haar",
     detector_model: Annotated[
         str, typer.Option("--detector-model", help="YuNet's .onnx.")
     ] = "",
-    backend: Annotated[str, typer.Option("--backend", help="auto, onnx or torch.")] = "auto",
-    unsure_error: Annotated[
-        float, typer.Option("--unsure-error", metavar="RATE", help="Wrong answers put up with.")
-    ] = 0.2,
-    keep_others: Annotated[
-        bool, typer.Option("--keep-others", help="Give out what is called 'not a face' as well.")
-    ] = False,
+    backend: opt.Backend = "auto",
+    unsure_error: opt.UnsureError = 0.2,
+    keep_others: opt.KeepOthers = False,
     part: Annotated[
         int, typer.Option("--part", min=1, help="Files in a part, on the average.")
     ] = 512,

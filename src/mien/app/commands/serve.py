@@ -52,11 +52,11 @@ def run(
         list[str] | None,
         typer.Option("--allow-host", metavar="NAME", help="A name under which it may be called."),
     ] = None,
-    detector: Annotated[str, typer.Option("--detector", help="haar, yunet or none.")] = "haar",
+    detector: opt.Detector = "haar",
     detector_model: Annotated[
         Path | None, typer.Option("--detector-model", help="YuNet's .onnx file.")
     ] = None,
-    backend: Annotated[str, typer.Option("--backend", help="auto, onnx or torch.")] = "auto",
+    backend: opt.Backend = "auto",
     threads: opt.Threads = 0,
     max_body: Annotated[
         float, typer.Option("--max-body", min=0.01, max=1024, help="MiB of one request.")
