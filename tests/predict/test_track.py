@@ -95,6 +95,47 @@ def test_a_face_keeps_its_id_over_misses_and_loses_it_after_the_memory():
     assert ids[12] == [2]
 
 
+def test_the_memory_begins_when_a_face_is_no_longer_shown():
+    tracker = Tracker(TrackOptions(births=1, misses=4, memory=0.5))
+    picture = texture(1)[..., 0]
+    shown = []
+    for n in range(6):  # missed at 0.2, 0.4, 0.6; hidden at 0.8, and remembered from 0.6 to 1.1
+        tracker.follow(picture, n * 0.2)
+        tracker.detect(found(box(100, 60)) if n == 0 else [], n * 0.2)
+        shown.append([t.id for t in tracker.tracks if t.visible])
+    assert shown == [[1]] * 4 + [[]] * 2
+    tracker.follow(picture, 1.05)
+    tracker.detect(found(box(100, 60)), 1.05)
+    assert [t.id for t in tracker.tracks] == [1]
+
+
+def test_what_still_looks_like_a_face_is_shown_for_as_long_as_it_may_be_held():
+    tracker = Tracker(TrackOptions(births=1, misses=2, hold=1.0, memory=0.3))
+    picture = texture(1)[..., 0]
+    shown = []
+    for n in range(9):
+        tracker.follow(picture, n * 0.2)
+        tracker.detect(found(box(100, 60)) if n == 0 else [], n * 0.2, still=tracker.tracks)
+        shown.append([t.id for t in tracker.tracks if t.visible])
+    assert shown == [[1]] * 6 + [[]] * 3  # up to 1.0 s
+    assert tracker.tracks == []
+
+
+def test_a_lost_face_goes_on_ever_slower():
+    tracker = Tracker(TrackOptions(births=1, memory=60.0))
+    tracker.follow(texture(1)[..., 0], 0.0)
+    tracker.detect(found(box(100, 60)), 0.0)
+    tracker.tracks[0].velocity = (80.0, 0.0)
+    places = []
+    for n in range(1, 201):
+        tracker.follow(blank(), n * 0.02)
+        places.append(tracker.tracks[0].box.left)
+    # The sum of 80 × 0.02 × exp(-0.02 k / 0.5), a geometric series, about 80 × 0.5 = 40 pixels.
+    ratio = math.exp(-0.02 / 0.5)
+    assert places[-1] == pytest.approx(100 + 80 * 0.02 * (1 - ratio**200) / (1 - ratio))
+    assert places[0] == pytest.approx(101.6)
+
+
 def test_the_largest_overlap_wins():
     tracker = Tracker(TrackOptions(births=1, pull=1.0))
     tracker.follow(blank(), 0.0)
@@ -126,6 +167,6 @@ def test_the_running_mean_is_the_weighted_mean_of_all():
 
 
 def test_options_out_of_range():
-    for wrong in ({"overlap": 0}, {"births": 0}, {"pull": 2}, {"memory": -1}):
+    for wrong in ({"overlap": 0}, {"births": 0}, {"pull": 2}, {"memory": -1}, {"hold": -1}):
         with pytest.raises(OptionError):
             TrackOptions(**wrong)

@@ -8,6 +8,7 @@ import pytest
 from fake_reader import FakeClip, FakeReader, box, texture
 
 from mien.errors import OptionError, RecordError
+from mien.predict.track import TrackOptions
 from mien.predict.video import VideoOptions, watch
 
 PICTURE = texture()
@@ -73,6 +74,24 @@ def test_novelty_is_a_mean_too_and_what_is_no_face_is_left_out():
     kept = frames(6, reader, keep=True)
     assert kept[5].faces[0].answer == "not a face"
     assert kept[5].faces[0].novelty == pytest.approx(3.0)
+
+
+def test_a_face_that_the_detector_loses_stays_while_the_network_sees_one():
+    def shown(novelty):
+        calls = iter(range(100))
+        reader = FakeReader(
+            lambda p: [box(100, 60)] if next(calls) < 2 else [],
+            lambda p, b: (0.9, novelty),
+            novel=2.0,
+        )
+        track = TrackOptions(misses=2, hold=1.6, memory=0.2)
+        got = frames(60, reader, every=0.2, track=track)
+        return max(f.time for f in got if f.faces)
+
+    # Last detected at 0.2 s: held to 1.8 s and the frames before the next detection. Without a
+    # score it is hidden by the second miss, at 0.6 s.
+    assert shown(1.0) == pytest.approx(1.96)
+    assert shown(None) == pytest.approx(0.56)
 
 
 def test_boxes_of_a_large_picture_are_in_its_own_pixels():

@@ -4,8 +4,9 @@ A detector is too slow for every frame. On the frames between, each face's box f
 (pyramidal Lucas-Kanade) by the median of their shifts and of the change of their distances, where
 points that do not come back when they are followed backwards are dropped: Kalal, Mikolajczyk and
 Matas 2010, "Forward-Backward Error: Automatic Detection of Tracking Failures". A face whose points
-are lost (a cut, a hand before it) goes on at its last velocity, but is not shown until a detector
-sees it again. ``bench/tracking.py`` measures this against holding still and velocity alone.
+are lost (a cut, a hand before it) goes on at its last velocity, ever slower, but is not shown until
+a detector sees it again. ``bench/tracking.py`` measures this against holding still and velocity
+alone.
 
 On a frame with detections, pairs of a track and a detection are taken greedily by overlap, the
 largest first; with the few faces of a frame this differs from the best assignment only where three
@@ -16,7 +17,7 @@ Knows nothing of files or classifiers.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -33,6 +34,7 @@ _KEPT = 0.4  # share of the points that must survive
 _RETURN = 1.5  # pixels: how near a point must come back to where it started
 _FLOW = {"winSize": (15, 15), "maxLevel": 2, "criteria": (3, 12, 0.03)}
 _VELOCITY_MEMORY = 0.2  # seconds over which velocity is averaged
+_SLOWING = 0.5  # seconds after which a face that is lost goes on at 1/e of its velocity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +43,16 @@ class TrackOptions:
 
     overlap: intersection over union from which a detection continues a track. births: detections
     in a row that make a face. misses: detections in a row without it after which it is no longer
-    shown. memory: seconds for which a lost face keeps its id. pull: how far a box goes from where
-    the points lead to where the detector sees it, 0..1; below 1 the box shakes less.
+    shown, unless something else than the detector still takes it for a face; then hold seconds
+    after it was last detected. memory: seconds for which a face that is no longer shown keeps its
+    id. pull: how far a box goes from where the points lead to where the detector sees it, 0..1;
+    below 1 the box shakes less.
     """
 
     overlap: float = 0.25
     births: int = 2
     misses: int = 3
+    hold: float = 5.0
     memory: float = 2.0
     pull: float = 0.6
 
@@ -58,7 +63,8 @@ class TrackOptions:
             OptionError: a value out of its range.
         """
         inside = 0 < self.overlap < 1 and 0 < self.pull <= 1
-        if not (inside and self.births >= 1 and self.misses >= 1 and self.memory >= 0):
+        counts = self.births >= 1 and self.misses >= 1
+        if not (inside and counts and self.memory >= 0 and self.hold >= 0):
             raise OptionError(f"{self}: a value out of its range")
 
 
@@ -69,7 +75,8 @@ class Track:
     id: 1, 2, … in the order in which faces are confirmed; 0 before that. box: in pixels of the
     frames that are tracked. score: the last detection's. seen, missed: detections with it, and
     without it since. visible: it is seen now, by the detector or by its points. time: of ``box``,
-    seconds. velocity: of the middle, pixels a second.
+    seconds. velocity: of the middle, pixels a second. last_seen, last_shown: by the detector, and
+    visible at all; seconds.
     """
 
     box: Box
@@ -81,6 +88,7 @@ class Track:
     visible: bool = True
     velocity: tuple[float, float] = (0.0, 0.0)
     last_seen: float = 0.0
+    last_shown: float = 0.0
 
     @property
     def confirmed(self) -> bool:
@@ -115,13 +123,21 @@ class Tracker:
                 track.visible = False
                 dx, dy = (v * passed for v in track.velocity)
                 moved = _moved(track.box, dx, dy, 1.0)
+                vx, vy = (v * math.exp(-passed / _SLOWING) for v in track.velocity)
+                track.velocity = (vx, vy)
             else:
                 moved = _moved(track.box, *move)
                 _accelerate(track, moved, passed)
             track.box, track.time = moved, time
 
-    def detect(self, detections: Sequence[Detection], time: float) -> None:
-        """Join what a detector saw on the frame that ``follow`` was last called with."""
+    def detect(
+        self, detections: Sequence[Detection], time: float, *, still: Collection[Track] = ()
+    ) -> None:
+        """Join what a detector saw on the frame that ``follow`` was last called with.
+
+        Args:
+            still: tracks that are faces to somebody else, should the detector miss them.
+        """
         self._detections += 1
         pairs = _pairs([t.box for t in self.tracks], [d.box for d in detections],
                        self.options.overlap)  # fmt: skip
@@ -130,11 +146,15 @@ class Tracker:
         for t, track in enumerate(self.tracks):
             if t not in pairs:
                 track.missed += 1
-                track.visible = track.visible and track.missed < self.options.misses
+                held = track in still and time - track.last_seen <= self.options.hold
+                track.visible &= held or track.missed < self.options.misses
+            if track.visible:
+                track.last_shown = time
         self.tracks = [t for t in self.tracks if self._kept(t, time)]
         for d, found in enumerate(detections):
             if d not in pairs.values():
-                track = Track(box=found.box, score=found.score, time=time, last_seen=time)
+                track = Track(box=found.box, score=found.score, time=time, last_seen=time,
+                              last_shown=time)  # fmt: skip
                 self._confirm(track)
                 self.tracks.append(track)
 
@@ -159,7 +179,7 @@ class Tracker:
     def _kept(self, track: Track, time: float) -> bool:
         if not track.confirmed:
             return track.missed == 0
-        return time - track.last_seen <= self.options.memory or track.visible
+        return track.visible or time - track.last_shown <= self.options.memory
 
 
 class Decaying:

@@ -140,7 +140,8 @@ class _Watching:
         """Begin a piece with the detections of its first frame."""
         if not self._whole:
             self.tracker.follow(shot.grey, shot.time)
-            self.tracker.detect([*found, *self._again(shot, found)], shot.time)
+            again = self._again(shot, found)
+            self.tracker.detect([*found, *again], shot.time, still=self._still())
         self._note(shot)
         if self._whole:
             return
@@ -161,6 +162,11 @@ class _Watching:
                         again.append(replace(one, box=box))
                         break
         return again
+
+    def _still(self) -> list[Track]:
+        """Tracks whose boxes hold a face by the network's own score."""
+        said = ((track, opinion.face) for track, opinion in self._opinions.items())
+        return [t for t, f in said if f and f.novelty is not None and not f.not_a_face]
 
     def follow(self, shot: _Shot) -> None:
         """Take the boxes along to the next frame."""
