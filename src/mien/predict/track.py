@@ -1,12 +1,9 @@
 """Faces kept apart through a clip: who is who between two detections, and what was said so far.
 
-A detector is too slow for every frame. On the frames between, each face's box follows points in it
-(pyramidal Lucas-Kanade) by the median of their shifts and of the change of their distances, where
-points that do not come back when they are followed backwards are dropped: Kalal, Mikolajczyk and
-Matas 2010, "Forward-Backward Error: Automatic Detection of Tracking Failures". A face whose points
-are lost (a cut, a hand before it) goes on at its last velocity, ever slower, but is not shown until
-a detector sees it again. ``bench/tracking.py`` measures this against holding still and velocity
-alone.
+A detector is too slow for every frame. On the frames between, each face's box follows what is in it
+(``flow``); ``bench/tracking.py`` measures this against holding still and velocity alone. A face
+whose points are lost (a cut, a hand before it) goes on at its last velocity, ever slower, but is
+not shown until a detector sees it again.
 
 On a frame with detections, pairs of a track and a detection are taken greedily by overlap, the
 largest first; with the few faces of a frame this differs from the best assignment only where three
@@ -20,19 +17,13 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import OptionError
+from mien.predict.flow import flow
 from mien.types import Box, Detection
 
-_POINTS = 40  # followed in each box
-_INNER = 0.8  # share of a box that points are taken from; its edge is background
-_LEAST = 6  # points that must survive
-_KEPT = 0.4  # share of the points that must survive
-_RETURN = 1.5  # pixels: how near a point must come back to where it started
-_FLOW = {"winSize": (15, 15), "maxLevel": 2, "criteria": (3, 12, 0.03)}
 _VELOCITY_MEMORY = 0.2  # seconds over which velocity is averaged
 _SLOWING = 0.5  # seconds after which a face that is lost goes on at 1/e of its velocity
 
@@ -116,7 +107,7 @@ class Tracker:
         before, self._grey = self._grey, grey
         if before is None or not self.tracks:
             return
-        moves = _flow(before, grey, [t.box if t.visible else None for t in self.tracks])
+        moves = flow(before, grey, [t.box if t.visible else None for t in self.tracks])
         for track, move in zip(self.tracks, moves, strict=True):
             passed = time - track.time
             if move is None:
@@ -260,71 +251,3 @@ def _accelerate(track: Track, moved: Box, passed: float) -> None:
     )
     x, y = ((1 - share) * v + share * n for v, n in zip(track.velocity, now, strict=True))
     track.velocity = (x, y)
-
-
-def _flow(
-    before: NDArray[np.uint8], after: NDArray[np.uint8], boxes: Sequence[Box | None]
-) -> list[tuple[float, float, float] | None]:
-    """Shift x, shift y and scale of each box; None where its points are lost or it is None."""
-    starts = [_points(before, box) if box else _none() for box in boxes]
-    every = np.concatenate(starts)
-    if not len(every):
-        return [None] * len(boxes)
-    # All boxes in one call: the pyramids of both frames are built once each way.
-    ends, there, _ = cv2.calcOpticalFlowPyrLK(before, after, every, None, **_FLOW)  # type: ignore[call-overload]
-    back, again, _ = cv2.calcOpticalFlowPyrLK(after, before, ends, None, **_FLOW)  # type: ignore[call-overload]
-    error = np.hypot(*(back - every).reshape(-1, 2).T)
-    good = (there.ravel() == 1) & (again.ravel() == 1) & (error <= _RETURN)
-    moves: list[tuple[float, float, float] | None] = []
-    first = 0
-    for box, start in zip(boxes, starts, strict=True):
-        span = slice(first, first + len(start))
-        first += len(start)
-        move = None
-        if box:
-            middle = (box.left + box.width / 2, box.top + box.height / 2)
-            move = _move(start.reshape(-1, 2), ends[span].reshape(-1, 2), good[span], middle)
-        moves.append(move)
-    return moves
-
-
-def _points(grey: NDArray[np.uint8], box: Box) -> NDArray[np.float32]:
-    """Corners in the inner part of a box, float32 n×1×2, x first; n is 0 outside the picture."""
-    height, width = grey.shape
-    margin_x, margin_y = box.width * (1 - _INNER) / 2, box.height * (1 - _INNER) / 2
-    left, top = max(0, round(box.left + margin_x)), max(0, round(box.top + margin_y))
-    right = min(width, round(box.left + box.width - margin_x))
-    bottom = min(height, round(box.top + box.height - margin_y))
-    if right - left < 8 or bottom - top < 8:
-        return _none()
-    apart = max(2.0, min(right - left, bottom - top) / 14)
-    found = cv2.goodFeaturesToTrack(grey[top:bottom, left:right], _POINTS, 0.01, apart)
-    if found is None:
-        return _none()
-    return np.asarray(np.add(found, (left, top)), dtype=np.float32)
-
-
-def _none() -> NDArray[np.float32]:
-    return np.zeros((0, 1, 2), np.float32)
-
-
-def _move(
-    start: NDArray[np.float32],
-    end: NDArray[np.float32],
-    good: NDArray[np.bool_],
-    middle: tuple[float, float],
-) -> tuple[float, float, float] | None:
-    """How the box about ``middle`` goes with its points; None where too few are left."""
-    if good.sum() < max(_LEAST, _KEPT * len(good)):
-        return None
-    start, end = start[good], end[good]
-    i, j = np.triu_indices(len(start), 1)
-    was = np.hypot(*(start[i] - start[j]).T)
-    now = np.hypot(*(end[i] - end[j]).T)
-    apart = was > 1
-    scale = float(np.median(now[apart] / was[apart])) if apart.any() else 1.0
-    scale = min(max(scale, 0.8), 1.25)
-    # What a point shifts beyond its own growth about the middle is the middle's shift.
-    around = np.array(middle, np.float32)
-    dx, dy = np.median(end - around - scale * (start - around), axis=0)
-    return float(dx), float(dy), scale
