@@ -112,3 +112,18 @@ def test_threads_that_compute_give_way_and_hand_that_on():
     assert behind(priority) > before
     assert behind(of_a_child) > before
     assert priority() == before
+
+
+def test_ten_looks_are_those_of_the_predictor():
+    predictor = Predictor(open_classifier("tiny", threads=1), WholePicture(), views=10)
+    buffer = io.BytesIO()
+    Image.fromarray(generate(1, seed=12).images[0, 0]).save(buffer, "PNG")
+    service = Service(predictor)
+    prepared = service.prepare(buffer.getvalue(), whole=True)
+    assert len(prepared.crops) == 10
+    (face,) = service.faces(prepared, service.ask(prepared.crops).result(60))
+    service.close()
+    (own,) = predictor.predict(buffer.getvalue())
+    single = Predictor(predictor.classifier, WholePicture()).predict(buffer.getvalue())[0]
+    assert list(face.probabilities.values()) == pytest.approx(list(own.probabilities.values()))
+    assert abs(face.confidence - single.confidence) > 1e-4

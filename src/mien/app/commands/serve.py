@@ -57,6 +57,10 @@ def run(
         Path | None, typer.Option("--detector-model", help="YuNet's .onnx file.")
     ] = None,
     backend: opt.Backend = "auto",
+    views: Annotated[
+        int,
+        typer.Option("--views", metavar="1|2|10", help="Looks at each face; 'predict' takes 10."),
+    ] = 1,
     threads: opt.Threads = 0,
     max_body: Annotated[
         float, typer.Option("--max-body", min=0.01, max=1024, help="MiB of one request.")
@@ -95,7 +99,7 @@ def run(
     sleep_between()
     predictor, batches = open_for_many(
         lambda count: load(model, detector=detector, detector_model=detector_model, backend=backend,
-                           threads=count, views=1),
+                           threads=count, views=views),
         threads or available(),
     )  # fmt: skip
     if not settings.token and not host.startswith("127.") and host not in ("localhost", "::1"):

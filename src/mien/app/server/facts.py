@@ -29,6 +29,7 @@ def facts(service: Service, state: State) -> dict[str, Any]:
         "input": {"size": classifier.size, "channels": classifier.channels},
         "detector": service.predictor.detector.name,
         "unsure_below": round(service.predictor.unsure_below, 5),
+        "views": service.predictor.views,
         "wanted_error": service.predictor.unsure_error,
         "tells_no_face": classifier.novelty_threshold is not None,
         "methods": list(service.methods),
