@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from mien.errors import MissingExtraError, RunError
+from mien.runs import check_place
 
 _FIXED = {
     "file": str, "time": float, "frame": int, "id": int, "left": float, "top": float,
@@ -131,6 +132,7 @@ def _in_place(path: Path) -> Iterator[IO[bytes]]:
     """A temporary file beside ``path`` that takes its place when all went well."""
     temporary = None
     try:
+        check_place(path)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
