@@ -25,7 +25,9 @@ _MAX_BYTES = 64 * MIB
 
 
 def is_one(images: Any) -> bool:
-    """Whether ``images`` is one picture, not several."""
+    """Whether ``images`` is one picture, not several; an open file is one thing, of no use."""
+    if hasattr(images, "read"):
+        return True
     if isinstance(images, np.ndarray):
         return images.ndim != 4
     return isinstance(images, str | Path | bytes | bytearray | memoryview | Image.Image)
@@ -70,6 +72,8 @@ def _bytes(path: Path) -> bytes:
             data = file.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         raise DataError(f"{shown(str(path))}: cannot be read ({reason(error)})") from error
+    if not data:
+        raise DataError(f"{shown(str(path))}: an empty file")
     if len(data) > _MAX_BYTES:
         raise DataError(f"{shown(str(path))}: over {_MAX_BYTES // MIB} MiB; save it smaller")
     return data
