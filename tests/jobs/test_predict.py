@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
@@ -101,6 +102,48 @@ def test_a_stop_loses_the_file_in_hand_and_the_same_command_goes_on(place):
     assert (place / "out" / "faces.csv").read_text() == alone.read_text()
 
 
+def test_copies_drawn_otherwise_are_drawn_again(place):
+    options = {"annotate": place / "marked"}
+    assert run(place, **options, drawing="en").scored == 5
+    assert run(place, **options, drawing="en").scored == 0
+    done = run(place, **options, drawing="en explain")
+    assert (done.scored, done.notes) == (4, [])  # all but the broken one
+    assert run(place, **options, drawing="en explain").scored == 0
+
+
+def test_each_of_two_pictures_of_one_name_has_a_copy_and_originals_stay(place):
+    for name, value in (("a", 150), ("b", 200)):
+        (place / name).mkdir()
+        Image.fromarray(square(value)).save(place / name / "1.png")
+    run(place, place / "a/1.png", place / "b/1.png", annotate=place / "b")
+    assert np.array_equal(np.asarray(Image.open(place / "b/1.png")), square(200))
+    assert np.array_equal(np.asarray(Image.open(place / "b/a/1.png")), 255 - square(150))
+    assert np.array_equal(np.asarray(Image.open(place / "b/b/1.png")), 255 - square(200))
+
+
+def test_a_folder_is_not_marked_within_itself(place):
+    with pytest.raises(OptionError, match="the pictures to read lie there"):
+        run(place, annotate=place / "in")
+
+
+@pytest.mark.parametrize("name", ["in", "pipe", "same.csv"])
+def test_a_table_takes_no_place_of_a_device_a_folder_or_another_table(place, name):
+    os.mkfifo(place / "pipe")
+    other = {"parquet": place / "same.csv"} if name == "same.csv" else {}
+    with pytest.raises(OptionError, match=f"{name}: ") as told:
+        run(place, csv=place / name, **other)
+    assert "\n" not in str(told.value)
+    assert not list(place.glob("*.jsonl"))
+
+
+def test_a_problem_is_one_line_whatever_the_name(place):
+    (place / "in" / "a\nb.jpg").write_bytes(b"none")
+    problems = run(place).problems
+    assert len(problems) == 2
+    assert problems[0].count("nb.jpg") == 1
+    assert not any("\n" in one for one in problems)
+
+
 def test_a_stop_in_a_clip_leaves_no_half_of_it(place):
     class Stop(BaseException):
         pass
@@ -126,7 +169,7 @@ def test_marked_copies_and_what_is_missing_of_them(place):
     assert np.array_equal(np.asarray(Image.open(marked / "0.png")), 255 - square(150))
     (marked / "2.png").unlink()
     done = run(place, **options)
-    assert done.scored == 2  # the one without a copy, and the broken one, which has none either
+    assert done.scored == 1  # the one without a copy; of the broken one there can be none
     assert (marked / "2.png").exists()
     # Copies lie in a folder that is read, and are no input.
     assert run(place, place / "in", csv=place / "f.csv", annotate=place / "in" / "m").files == 5

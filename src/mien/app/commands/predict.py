@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.app import options as opt
-from mien.errors import OptionError
+from mien.errors import OptionError, printable
 
 if TYPE_CHECKING:
     from mien.jobs.predict import Draw, Predicted, PredictOptions
@@ -123,7 +123,8 @@ def run(
     from mien.jobs.predict import PredictOptions
 
     options = PredictOptions(out=out, csv=csv, parquet=parquet, annotate=annotate,
-                             clips=f".{clips}", workers=workers, video=video)  # fmt: skip
+                             clips=f".{clips}", workers=workers, video=video,
+                             drawing=f"{language} explain" if explain else language)  # fmt: skip
     _files(paths or [], model, predictor, options, explain, language, json_out)
 
 
@@ -181,6 +182,7 @@ def _timeline(options: "PredictOptions", language: str) -> Callable[..., None] |
     if folder is None:
         return None
     from mien.app import console
+    from mien.predict.batch import TIMELINE
 
     def draw(item: Any, entry: Mapping[str, Any], frames: list[dict[str, Any]]) -> None:
         if not frames:
@@ -190,7 +192,7 @@ def _timeline(options: "PredictOptions", language: str) -> Callable[..., None] |
         except ModuleNotFoundError:
             console.say("no timeline is drawn: it needs the extra 'train', for matplotlib")
             return
-        stem = folder / f"{item.name}.timeline"
+        stem = folder / f"{item.name}{TIMELINE}"
         stem.parent.mkdir(parents=True, exist_ok=True)
         clip = entry["clip"]
         draw_timeline(frames, stem, seconds=clip["seconds"], count=clip["frames"],
@@ -210,7 +212,7 @@ class _Json:
         import json
         import sys
 
-        hidden = {"key", "frames_from"}
+        hidden = {"key", "frames_from", "drawn"}
         plain = {name: value for name, value in entry.items() if name not in hidden}
         sys.stdout.write("[\n" if not self._count else ",\n")
         sys.stdout.write(json.dumps(plain, ensure_ascii=False))
@@ -238,7 +240,8 @@ class _Table:
         """One file."""
         if "problem" in entry:
             return
-        name, faces = entry["file"], entry["clip"]["faces"] if "clip" in entry else entry["faces"]
+        name = printable(entry["file"])
+        faces = entry["clip"]["faces"] if "clip" in entry else entry["faces"]
         if not faces:
             self._row(name, "", "no face", "", "", "")
         for number, face in enumerate(faces, 1):
@@ -307,7 +310,8 @@ def _report(done: "Predicted", options: "PredictOptions", json_out: bool) -> Non
     if done.files > 1 or done.kept:
         before = f", {done.kept:,} of them before" if done.kept else ""
         read = done.files - done.skipped
-        console.show(f"\n{read:,} files read{before}; {done.faces:,} faces in pictures")
+        faces = f"{done.faces:,} face{'' if done.faces == 1 else 's'} in pictures"
+        console.show(f"\n{read:,} file{'' if read == 1 else 's'} read{before}; {faces}")
     written = [str(path) for path in (*done.written, options.annotate) if path]
     if written:
         console.show(f"written: {', '.join(written)}")
