@@ -66,6 +66,7 @@ def test_json_is_one_array_and_a_bad_file_exits_1(place):
         (["x.jpg", "--clips", "gif"], "mp4 or webm"),
         (["x.jpg", "--lang", "fr"], "--lang fr"),
         (["--camera", "97"], "no camera"),
+        (["--camera", "97", "--csv", "x.csv"], "--csv: a camera's faces are shown and not kept"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(place, arguments, says):

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,6 +82,37 @@ def test_what_did_not_change_is_not_scored_again(place):
     assert [row["label"] for row in rows[:3]] == ["happy", "sad", ""]
 
 
+def test_what_the_system_refused_is_tried_again(place, monkeypatch):
+    """Nothing of a file changes where only the right to read it was missing."""
+    real, forbidden = Path.open, {"1.png", "clip.mp4"}
+
+    def refuse(self, *args, **more):
+        if self.name in forbidden:
+            raise PermissionError(13, "Permission denied", str(self))
+        return real(self, *args, **more)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    done = run(place, csv=place / "f.csv")
+    assert (done.scored, done.skipped) == (5, 3)
+    forbidden.clear()
+    done = run(place, csv=place / "f.csv")
+    assert (done.scored, done.kept, done.skipped) == (2, 3, 1)
+
+
+def test_a_folder_that_cannot_be_read_is_told_of(place, monkeypatch):
+    real = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("sub"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    done = run(place)
+    assert (done.files, done.skipped) == (5, 2)
+    assert done.problems[-1] == f"{place}/in/sub: cannot be read (Permission denied)"
+
+
 def test_a_stop_loses_the_file_in_hand_and_the_same_command_goes_on(place):
     stops = iter([False, False, True])
 
@@ -156,9 +188,13 @@ def test_a_stop_in_a_clip_leaves_no_half_of_it(place):
     options = PredictOptions(annotate=place / "marked", video=VideoOptions(every=0.0))
     with pytest.raises(Stop):
         predict([place / "in"], predictor(), options, draw=stop)
-    assert [p.name for p in (place / "marked").rglob("*clip*")] == []
     lines = (place / "marked" / "scored.jsonl").read_text().splitlines()
     assert [("key" in json.loads(line)) for line in lines] == [False] + [True] * 4
+    assert [p.name for p in (place / "marked").rglob("*clip*")] == []
+    left = place / "marked" / "in" / "sub" / ".clip.abcd_123.tmp.mp4"
+    left.touch()  # by a kill, after which nobody could tidy up
+    run(place, annotate=place / "marked")
+    assert [p.name for p in left.parent.iterdir()] == ["clip.mp4"]
 
 
 def test_marked_copies_and_what_is_missing_of_them(place):

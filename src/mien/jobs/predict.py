@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from mien.errors import DataError, MienError, OptionError, RunError, printable
 from mien.jobs.predict_files import (
     ClipSummary,
+    drop_left_over,
     frame_entry,
     make_parent,
     picture_entry,
     write_picture,
     write_tables,
 )
-from mien.predict.batch import Item, Read, find, problem_of, read_pictures
+from mien.predict.batch import Item, Read, find, may_pass, problem_of, read_pictures
 from mien.predict.clips import Clip, ClipWriter, open_clip
 from mien.predict.pictures import read_picture
 from mien.predict.pipeline import Predictor
@@ -281,6 +282,8 @@ class _Work:
             if isinstance(error, RunError | OptionError):
                 raise
             entry = {"file": item.path, "problem": problem_of(error, item.path)}
+            if may_pass(error):
+                entry["again"] = True
         self._add(key, entry)
         if self.on_clip and "clip" in entry:
             stored = self.record.entry(key) or {}
@@ -292,6 +295,7 @@ class _Work:
         place, writer, summary = self._place(item), None, ClipSummary()
         if place is not None:
             make_parent(place)
+            drop_left_over(place)
             writer = ClipWriter(place, clip.width, clip.height, clip.rate)
         try:
             for frame in watch(clip, self.predictor, self.options.video):

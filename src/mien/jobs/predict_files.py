@@ -1,5 +1,6 @@
 """What ``mien predict`` keeps of pictures and clips: entries of the record, tables, copies."""
 
+import glob
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,7 +64,8 @@ def frame_entry(frame: Frame) -> dict[str, Any]:
 def picture_entry(found: Read, problem: str | None) -> dict[str, Any]:
     """One picture as it stands in the record; with ``problem`` it was left out."""
     if problem is not None:
-        return {"file": found.item.path, "problem": problem}
+        again = {"again": True} if found.again else {}
+        return {"file": found.item.path, "problem": problem, **again}
     return {"file": found.item.path, "width": found.width, "height": found.height,
             "faces": [face.to_json() for face in found.faces]}  # fmt: skip
 
@@ -100,6 +102,13 @@ def make_parent(place: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{place.parent}: cannot be made ({error.strerror})") from error
+
+
+def drop_left_over(place: Path) -> None:
+    """Remove what a killed process left of a marked clip that was to come to ``place``."""
+    pattern = f".{glob.escape(place.stem)}.????????.tmp{place.suffix}"
+    for left in place.parent.glob(pattern):
+        left.unlink(missing_ok=True)
 
 
 def write_picture(place: Path, picture: NDArray[np.uint8]) -> None:

@@ -47,13 +47,17 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What was found in one picture: its faces and size, or the problem in one line."""
+    """What was found in one picture: its faces and size, or the problem in one line.
+
+    again: the file could not be opened, which may be otherwise the next time.
+    """
 
     item: Item
     faces: tuple[Face, ...] = ()
     width: int = 0
     height: int = 0
     problem: str | None = None
+    again: bool = False
 
 
 def find(named: Iterable[str | Path], *, without: Iterable[Path] = ()) -> Iterator[Item]:
@@ -139,7 +143,8 @@ def _tell_apart(tops: list[_Top]) -> None:
 
 
 def _below(top: _Top, closed: set[str]) -> Iterator[Item]:
-    for place, folders, files in os.walk(top.path):
+    refused: list[OSError] = []
+    for place, folders, files in os.walk(top.path, onerror=refused.append):
         folders[:] = sorted(
             f for f in folders
             if not f.startswith(".") and os.path.realpath(Path(place, f)) not in closed
@@ -149,6 +154,8 @@ def _below(top: _Top, closed: set[str]) -> Iterator[Item]:
             if _wanted(name):
                 below = os.path.normpath(os.path.join(top.name, inner, name))  # noqa: PTH118
                 yield Item(os.path.join(place, name), below, is_clip(name))  # noqa: PTH118
+    for error in refused:  # to be read as if it were a picture, which says what is wrong with it
+        yield Item(str(error.filename), f"{top.name}/{Path(error.filename).name}", clip=False)
 
 
 def _wanted(name: str) -> bool:
@@ -194,6 +201,14 @@ class _Searched:
     width: int = 0
     height: int = 0
     problem: str | None = None
+    again: bool = False
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether it was the system that refused a file, and not what is in it."""
+    cause = error.__cause__
+    # Pillow raises OSError, without a number, for what is in a file as well.
+    return isinstance(cause, OSError) and cause.errno is not None
 
 
 def problem_of(error: Exception, path: str) -> str:
@@ -211,11 +226,12 @@ def _search(item: Item, predictor: Predictor) -> _Searched:
     except MienError as error:
         size, channels = predictor.classifier.size, predictor.classifier.channels
         nothing = Cut(crops=np.empty((0, channels, size, size), np.uint8), wanted=())
-        return _Searched(item, nothing, problem=problem_of(error, item.path))
+        problem = problem_of(error, item.path)
+        return _Searched(item, nothing, problem=problem, again=may_pass(error))
     return _Searched(item, cut, picture.shape[1], picture.shape[0])
 
 
 def _classified(ready: list[_Searched], predictor: Predictor) -> Iterator[Read]:
     for one, faces in zip(ready, predictor.read([r.cut for r in ready]), strict=True):
         own = tuple(kept(faces, others=predictor.keep_others))
-        yield Read(one.item, own, one.width, one.height, one.problem)
+        yield Read(one.item, own, one.width, one.height, one.problem, one.again)

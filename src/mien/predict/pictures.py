@@ -7,6 +7,7 @@ and up to four times that while it is being read. Any number of threads may read
 of 4 megapixels and more wait for each other.
 """
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,8 @@ def several(images: Iterable[Any]) -> Iterable[tuple[Any, str | None]]:
 
 def _bytes(path: Path) -> bytes:
     try:
+        if path.is_dir():
+            os.scandir(path).close()  # where it is one that cannot be read, that is the cause
         if path.exists() and not path.is_file():
             raise DataError(f"{shown(str(path))}: not a plain file; give a picture")
         with path.open("rb") as file:

@@ -99,6 +99,10 @@ def run(
     catalogue(language)
     if (camera is None) == (not paths):
         raise OptionError("name pictures, clips or folders, or a camera with --camera 0")
+    places = {"--out": out, "--csv": csv, "--parquet": parquet, "--annotate": annotate}
+    if camera is not None and any(places.values()):
+        name = next(name for name, place in places.items() if place)
+        raise OptionError(f"{name}: a camera's faces are shown and not kept; --json writes them")
     if clips not in ("mp4", "webm"):
         raise OptionError(f"--clips {clips}: mp4 or webm")
     if explain and annotate is None:
@@ -212,7 +216,7 @@ class _Json:
         import json
         import sys
 
-        hidden = {"key", "frames_from", "drawn"}
+        hidden = {"key", "frames_from", "drawn", "again"}
         plain = {name: value for name, value in entry.items() if name not in hidden}
         sys.stdout.write("[\n" if not self._count else ",\n")
         sys.stdout.write(json.dumps(plain, ensure_ascii=False))
@@ -310,8 +314,10 @@ def _report(done: "Predicted", options: "PredictOptions", json_out: bool) -> Non
     if done.files > 1 or done.kept:
         before = f", {done.kept:,} of them before" if done.kept else ""
         read = done.files - done.skipped
+        pictures = done.files - done.clips - done.skipped
         faces = f"{done.faces:,} face{'' if done.faces == 1 else 's'} in pictures"
-        console.show(f"\n{read:,} file{'' if read == 1 else 's'} read{before}; {faces}")
+        console.show(f"\n{read:,} file{'' if read == 1 else 's'} read{before}"
+                     + (f"; {faces}" if pictures else ""))  # fmt: skip
     written = [str(path) for path in (*done.written, options.annotate) if path]
     if written:
         console.show(f"written: {', '.join(written)}")
