@@ -45,6 +45,12 @@ def test_a_table_for_people(place):
     assert not [p for p in place.iterdir() if p.suffix != ".png"]
 
 
+def test_answers_are_in_the_language_asked_for(place):
+    done = run(place / "0.png", place / "1.png", "--lang", "zh-Hant")
+    assert "不確定 (快樂)" in done.output
+    assert "沒有臉" in done.output
+
+
 def test_json_is_one_array_and_a_bad_file_exits_1(place):
     (place / "3.jpg").write_bytes(b"none")
     done = run(place, "--json")

@@ -168,6 +168,15 @@ def test_a_table_takes_no_place_of_a_device_a_folder_or_another_table(place, nam
     assert not list(place.glob("*.jsonl"))
 
 
+def test_a_forgotten_name_of_a_table_costs_no_picture(place):
+    """A shell makes of ``--csv in/*.png`` that the first picture is the table."""
+    before = (place / "in" / "0.png").read_bytes()
+    for kind in ("csv", "parquet"):
+        with pytest.raises(OptionError, match=r"0.png: a table would be written over"):
+            run(place, place / "in" / "1.png", **{kind: place / "in" / "0.png"})
+    assert (place / "in" / "0.png").read_bytes() == before
+
+
 def test_a_problem_is_one_line_whatever_the_name(place):
     (place / "in" / "a\nb.jpg").write_bytes(b"none")
     problems = run(place).problems

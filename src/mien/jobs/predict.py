@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.pictures import is_picture
 from mien.errors import DataError, MienError, OptionError, RunError, printable
 from mien.jobs.predict_files import (
     ClipSummary,
@@ -25,7 +26,7 @@ from mien.jobs.predict_files import (
     write_tables,
 )
 from mien.predict.batch import Item, Read, find, may_pass, problem_of, read_pictures
-from mien.predict.clips import Clip, ClipWriter, open_clip
+from mien.predict.clips import Clip, ClipWriter, is_clip, open_clip
 from mien.predict.pictures import read_picture
 from mien.predict.pipeline import Predictor
 from mien.predict.record import NAME, Record, key_of
@@ -153,6 +154,9 @@ def _make_folders(options: PredictOptions, named: Sequence[str | Path]) -> None:
     for file in (options.csv, options.parquet):
         if file and not file.parent.is_dir():
             raise OptionError(f"{file}: there is no folder {file.parent}; make it first")
+        if file and (is_picture(file.name) or is_clip(file.name)):  # as in --csv *.jpg
+            raise OptionError(f"{file}: a table would be written over a picture or clip; name its "
+                              "file first")  # fmt: skip
         try:
             if file:
                 check_place(file)

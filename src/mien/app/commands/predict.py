@@ -247,7 +247,7 @@ class _Table:
         name = printable(entry["file"])
         faces = entry["clip"]["faces"] if "clip" in entry else entry["faces"]
         if not faces:
-            self._row(name, "", "no face", "", "", "")
+            self._row(name, "", self._name("no face"), "", "", "")
         for number, face in enumerate(faces, 1):
             if "clip" in entry:
                 self._clip_face(name if number == 1 else "", face)
@@ -259,7 +259,7 @@ class _Table:
         where = f"{face['box']['width']:.0f} px" if face["box"] else ""
         answer = face["answer"]
         if face["unsure"] and not face["not_a_face"]:
-            answer = f"unsure ({self._name(face['label'])})"
+            answer = f"{self._name('unsure')} ({self._name(face['label'])})"
         self._row(name, str(number), self._name(answer), f"{100 * face['confidence']:.0f} %",
                   second, where)  # fmt: skip
 
