@@ -7,9 +7,11 @@ import pytest
 import torch
 from PIL import Image
 from predictors import predictor, square
+from rich.console import Console
 from typer.testing import CliRunner
 
 from mien.app import annotate as drawing
+from mien.app import console
 from mien.app.annotate import annotate, colour_of, language_here
 from mien.app.cli import app
 from mien.app.figures.timeline import draw_timeline
@@ -43,6 +45,16 @@ def test_a_table_for_people(place):
     assert "no face" in done.output
     assert "3 files read; 2 faces" in done.output
     assert not [p for p in place.iterdir() if p.suffix != ".png"]
+
+
+def test_a_narrow_terminal_shows_whole_answers(place, monkeypatch):
+    monkeypatch.setattr(console, "out", Console(width=70, highlight=False, soft_wrap=True))
+    name = "a rather long name of a picture " + "x" * 40 + ".png"
+    (place / "0.png").rename(place / name)
+    done = run(place / name)
+    assert "unsure (happy)" in done.output
+    assert "59 %" in done.output
+    assert "x.png" in done.output
 
 
 def test_answers_are_in_the_language_asked_for(place):

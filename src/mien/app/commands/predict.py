@@ -239,6 +239,8 @@ class _Table:
         self._table = console.PlainTable(
             "", "file", "face", "answer", "confidence", "second", "seen"
         )
+        # In a narrow terminal a name takes several lines, and the answers stay whole.
+        self._table.columns[0].no_wrap, self._table.columns[0].overflow = False, "fold"
 
     def tell(self, entry: Mapping[str, Any]) -> None:
         """One file."""
