@@ -8,6 +8,7 @@ import torch
 from mien.errors import ModelFileError, RunError
 from mien.evaluate.predictions import read_predictions, write_predictions
 from mien.jobs.calibrate import calibrate, calibrate_if_possible
+from mien.jobs.evaluate import label_smoothing
 from mien.models.checkpoint import Model, load_model, model_bytes, save_model
 from mien.models.cnn4 import CNN4Config
 from mien.models.confidence import Confidence, read_confidence
@@ -115,3 +116,15 @@ def test_the_threshold_for_an_error() -> None:
 def test_a_bad_calibration_is_an_error_of_the_file(bad: object) -> None:
     with pytest.raises(ModelFileError, match="calibration cannot be used"):
         read_confidence({"calibration": bad})
+
+
+@pytest.mark.parametrize(
+    ("objective", "smoothing"),
+    [({"label_smoothing": 0.1}, 0.1), ({"label_smoothing": 0.1, "robust_q": 0.0}, 0.1),
+     ({"label_smoothing": 0.1, "robust_q": 0.7}, 0.0), ({}, 0.0), ("none", 0.0)],
+)  # fmt: skip
+def test_smoothing_is_taken_back_where_cross_entropy_trained(
+    run: Path, objective: object, smoothing: float
+) -> None:
+    about = {"recipe": {"objective": objective}}
+    assert label_smoothing(replace(load_model(run), about=about)) == smoothing

@@ -15,7 +15,7 @@ from mien.models.confidence import Confidence
 from mien.predict import pipeline
 from mien.predict.faces import open_detector
 from mien.predict.pipeline import Predictor
-from mien.types import Box
+from mien.types import Box, Face, Scores
 from predict_fakes import FakeClassifier, FakeDetector, detection
 
 # Three squares: 230 of 255 is bright, 166 medium, 20 dark.
@@ -166,3 +166,60 @@ def test_neither_mien_nor_the_pipeline_imports_torch() -> None:
             "open_detector('haar'); heavy = {'torch', 'scipy', 'sklearn', 'matplotlib', 'onnx', "
             "'safetensors'} & set(sys.modules); assert not heavy, heavy")  # fmt: skip
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class LeftIsHappy(FakeClassifier):
+    """Says ``happy`` with the brightness of a crop's left half, and remembers what it saw."""
+
+    def classify(self, crops: np.ndarray) -> Scores:
+        self.seen = crops.copy()
+        half = np.repeat(crops[..., :24], 2, axis=-1)
+        return super().classify(half)
+
+
+def test_more_views_are_averaged_by_hand() -> None:
+    """A 48×48 picture is its own crop; three pixels are a sixteenth of its side."""
+    chance = np.random.default_rng(0)
+    picture = chance.integers(0, 256, (48, 48), dtype=np.uint8)
+    padded = np.pad(picture.astype(float), 3, mode="edge")
+    places = [padded[3:51, 3:51]]
+    places += [padded[y : y + 48, x : x + 48] for y in (0, 6) for x in (0, 6)]
+    own, mirrored = (
+        [half(p) for p in places] for half in (lambda p: p[:, :24], lambda p: p[:, 24:])
+    )
+    for views, expected in ((1, own[:1]), (2, own[:1] + mirrored[:1]), (10, own + mirrored)):
+        classifier = LeftIsHappy(novelty=None)
+        model = Predictor(classifier, open_detector("none"), views=views)
+        (face,) = model.predict(picture)
+        assert len(classifier.seen) == views
+        happy = face.probabilities["happy"]
+        assert happy == pytest.approx(np.mean(expected) / 255, abs=2e-3)
+        assert sum(face.probabilities.values()) == pytest.approx(1)
+    with pytest.raises(OptionError, match="views is 3; give 1, 2 or 10"):
+        predictor(views=3)
+
+
+def test_views_change_no_novelty_and_go_with_the_looks_at_a_weak_detection() -> None:
+    weak, strong = detection(110, 5, 80, 9.5), detection(5, 5, 80, 30)
+    chance = np.random.default_rng(1)
+    picture = chance.integers(0, 256, PICTURE.shape, dtype=np.uint8)
+
+    def read(views: int) -> tuple[FakeClassifier, list[Face]]:
+        classifier = LeftIsHappy()
+        model = Predictor(classifier, FakeDetector(weak, strong), views=views, keep_others=True)
+        return classifier, model.predict_pictures([picture, picture])[1]
+
+    one, single = read(1)
+    ten, several = read(10)
+    assert one.batches == [2 * (8 + 1)]
+    assert ten.batches == [2 * (8 + 4 + 5 + 1 + 4 + 5)]
+    for a, b in zip(single, several, strict=True):
+        assert a.novelty == b.novelty
+        assert a.box == b.box
+        assert a.confidence != b.confidence
+    # A strong detection alone: the mean over its ten crops is its answer.
+    classifier = LeftIsHappy()
+    (face,) = Predictor(classifier, FakeDetector(strong), views=10).predict(picture)
+    left = classifier.seen[..., :24].mean()
+    assert face.probabilities["happy"] == pytest.approx(left / 255, abs=1e-6)
+    assert (classifier.seen[5:] == classifier.seen[:5, ..., ::-1]).all()

@@ -27,6 +27,45 @@ def test_smoothed_loss_by_hand():
     assert loss.item() == pytest.approx(expected / 2, rel=1e-6)
 
 
+def test_generalised_cross_entropy_by_hand():
+    logits = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0]], dtype=torch.float64)
+    labels, weights, smoothing, q = torch.tensor([0, 1]), [0.5, 1.0, 2.0], 0.3, 0.7
+    expected = 0.0
+    for row, label in zip(logits.tolist(), labels.tolist(), strict=True):
+        total = sum(math.exp(z) for z in row)
+        for k, z in enumerate(row):
+            target = smoothing / 3 + (1 - smoothing) * (k == label)
+            expected += target * weights[k] * (1 - (math.exp(z) / total) ** q) / q
+    config = ObjectiveConfig(label_smoothing=smoothing, robust_q=q)
+    loss = training_loss(logits, labels, config, torch.tensor(weights, dtype=torch.float64))
+    assert loss.item() == pytest.approx(expected / 2, rel=1e-12)
+
+
+def test_generalised_cross_entropy_lies_between_cross_entropy_and_absolute_error():
+    torch.manual_seed(0)
+    logits, labels = torch.randn(40, 7, dtype=torch.float64), torch.randint(0, 7, (40,))
+    weights = torch.rand(7, dtype=torch.float64)
+
+    def loss(q, weights=None):
+        config = ObjectiveConfig(label_smoothing=0.1, robust_q=q)
+        return training_loss(logits, labels, config, weights).item()
+
+    assert loss(1e-9) == pytest.approx(loss(0.0), rel=1e-7)
+    assert loss(1e-9, weights) == pytest.approx(loss(0.0, weights), rel=1e-7)
+    own = torch.softmax(logits, 1)[torch.arange(40), labels]
+    bare = training_loss(logits, labels, ObjectiveConfig(label_smoothing=0, robust_q=1.0), None)
+    assert bare.item() == pytest.approx((1 - own).mean().item())
+
+
+def test_an_unlikely_label_pulls_less_than_in_cross_entropy():
+    """The gradient is that of cross-entropy times the label's probability to the power of q."""
+    logits = torch.tensor([[1.0, -2.0, 0.5]], dtype=torch.float64, requires_grad=True)
+    config = ObjectiveConfig(label_smoothing=0.0, robust_q=0.7)
+    training_loss(logits, torch.tensor([1]), config, None).backward()
+    p = np.exp([1.0, -2.0, 0.5]) / np.exp([1.0, -2.0, 0.5]).sum()
+    np.testing.assert_allclose(logits.grad[0], p[1] ** 0.7 * (p - [0, 1, 0]), atol=1e-12)
+
+
 def test_class_weights_by_hand():
     labels = torch.tensor([0] * 8 + [1] * 2)
     assert class_weights(labels, 2, 0.0) is None
@@ -52,8 +91,9 @@ def test_loss_of_a_batch_is_the_mean_of_its_parts():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"label_smoothing": 1.0}, {"class_weight_power": -0.1}, {"sampling_power": 2.0},
-     {"teacher_share": 1.1}, {"temperature": 0.0}, {"teachers_see": "never"}],
+    [{"label_smoothing": 1.0}, {"robust_q": -0.1}, {"class_weight_power": -0.1},
+     {"sampling_power": 2.0}, {"teacher_share": 1.1}, {"temperature": 0.0},
+     {"teachers_see": "never"}],
 )  # fmt: skip
 def test_configuration_is_checked(wrong):
     with pytest.raises(OptionError):

@@ -50,6 +50,9 @@ UnsureError = Annotated[
 KeepOthers = Annotated[
     bool, typer.Option("--keep-others", help="Give out what is called 'not a face' as well.")
 ]
+Views = Annotated[
+    int, typer.Option("--views", metavar="1|2|10", help="Crops that an answer is the mean of.")
+]
 Method = Annotated[
     str, typer.Option("--method", help="Of attribution; 'mien explain --help' lists them.")
 ]

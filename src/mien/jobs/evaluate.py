@@ -192,11 +192,15 @@ def data_options(model: Model, options: DataOptions, home: Path | None, source: 
 
 
 def label_smoothing(model: Model) -> float:
-    """That of the recipe that trained the model; 0 where its file does not say."""
+    """That of the recipe that trained the model; 0 where its file does not say.
+
+    0 for the generalised cross-entropy too, whose least loss is elsewhere than ``unsmoothed`` says.
+    """
     recipe = model.about.get("recipe")
     objective = recipe.get("objective") if isinstance(recipe, dict) else None
-    found = objective.get("label_smoothing") if isinstance(objective, dict) else None
-    return as_smoothing(found) or 0.0
+    if not isinstance(objective, dict) or objective.get("robust_q"):
+        return 0.0
+    return as_smoothing(objective.get("label_smoothing")) or 0.0
 
 
 def _crops(model: Model) -> int:

@@ -28,8 +28,9 @@ _FIXED = {
 class ScoreOptions:
     """What is scored, and how. source: a folder or a URI of one; out: likewise.
 
-    model, detector, detector_model, unsure_error, keep_others: as for ``predict.pipeline.load``;
-    files that these name must be found under the same path by each worker.
+    model, detector, detector_model, unsure_error, keep_others, views: as for
+    ``predict.pipeline.load``; files that these name must be found under the same path by each
+    worker.
     part: files in a part, on the average.
     """
 
@@ -41,6 +42,7 @@ class ScoreOptions:
     backend: str = "auto"
     unsure_error: float = UNSURE_ERROR
     keep_others: bool = False
+    views: int = 1
     part: int = PART
 
 
@@ -81,7 +83,7 @@ class Scorer:
         self.predictor = load(
             options.model, detector=options.detector, threads=1, backend=options.backend,
             detector_model=options.detector_model or None, unsure_error=options.unsure_error,
-            keep_others=options.keep_others,
+            keep_others=options.keep_others, views=options.views,
         )  # fmt: skip
         self.about = json.dumps(self.predictor.identity, sort_keys=True)
 

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from mien.errors import OptionError
 from mien.jobs.gather import Gather, Pace, give_way
 from mien.jobs.occlude import fall, squares
+from mien.predict.looks import Cut
 from mien.predict.pictures import read_picture
-from mien.predict.pipeline import Cut, Predictor, kept
+from mien.predict.pipeline import Predictor, kept
 from mien.types import Box, Detection, Face, Scores
 
 if TYPE_CHECKING:

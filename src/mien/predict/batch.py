@@ -20,8 +20,9 @@ from mien.data.files import shown
 from mien.data.pictures import is_picture
 from mien.errors import MienError
 from mien.predict.clips import is_clip
+from mien.predict.looks import Cut
 from mien.predict.pictures import read_picture
-from mien.predict.pipeline import Cut, Predictor, kept
+from mien.predict.pipeline import Predictor, kept
 from mien.types import Face
 
 _FACES = 64  # classified at once, about

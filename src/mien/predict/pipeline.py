@@ -7,7 +7,6 @@ own business.
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -19,6 +18,7 @@ from mien import __version__
 from mien.errors import OptionError
 from mien.predict.crops import crops
 from mien.predict.faces import Detector, open_detector
+from mien.predict.looks import VIEWS, Cut, Wanted, wanted, with_mirrored
 from mien.predict.pictures import Picture, is_one, read_picture, several
 from mien.types import Box, Detection, Face, Scores
 
@@ -29,11 +29,6 @@ UNSURE_ERROR = 0.2
 # Pictures that are in memory at once: as many as have this many pixels, and at least one.
 _PIXELS = 16_000_000
 _PICTURES = 32
-_MOST_FAVOUR = 2.0
-# Scale and shifts of the looks at a doubtful detection: a face stays one if the square is moved a
-# little, what was only just taken for a face mostly does not.
-_LOOKS = ((1, 0, 0), (0.9, 0, 0), (1.12, 0, 0), (1.3, 0, 0),
-          (1, 0.06, 0), (1, -0.06, 0), (1, 0, 0.06), (1, 0, -0.06))  # fmt: skip
 
 
 def load(
@@ -45,6 +40,7 @@ def load(
     threads: int | None = None,
     unsure_error: float = UNSURE_ERROR,
     keep_others: bool = False,
+    views: int = 1,
 ) -> "Predictor":
     """A model that is ready to read faces in pictures.
 
@@ -63,7 +59,7 @@ def load(
             ``none`` (each picture is one face crop), or an object of your own with ``detect``.
         backend: ``onnx``, ``torch``, or ``auto``: ONNX where the model has that form.
         threads: processor threads of the network; None for all.
-        unsure_error, keep_others: see ``Predictor``.
+        unsure_error, keep_others, views: see ``Predictor``.
 
     Raises:
         ModelFileError, OptionError, MissingExtraError: what is given cannot be used.
@@ -79,7 +75,8 @@ def load(
             f"detector {detector!r}: give 'haar', 'yunet', 'none', or an object with 'detect'"
         )
     classifier = open_classifier(model, backend=backend, threads=threads)
-    return Predictor(classifier, detector, unsure_error=unsure_error, keep_others=keep_others)
+    return Predictor(classifier, detector, unsure_error=unsure_error, keep_others=keep_others,
+                     views=views)  # fmt: skip
 
 
 def kept(faces: Sequence[Face], *, others: bool) -> list[Face]:
@@ -107,9 +104,13 @@ class Predictor:
             none so.
         keep_others: also return what the detector took for a face and the network does not
             (``not_a_face``); by default it is dropped.
+        views: crops of each face whose probabilities are averaged: 1; 2, with the mirror image; or
+            10, from five places a sixteenth of the side apart, with theirs. More are a little
+            better and steadier, and take so many times as long. A clip's answers are running means
+            of single ones whatever this says.
 
     Raises:
-        OptionError: an error rate outside of (0, 1].
+        OptionError: an error rate outside of (0, 1], or another number of views.
     """
 
     def __init__(
@@ -119,11 +120,15 @@ class Predictor:
         *,
         unsure_error: float = UNSURE_ERROR,
         keep_others: bool = False,
+        views: int = 1,
     ) -> None:
         if not 0 < unsure_error <= 1:
             raise OptionError(f"unsure_error is {unsure_error:g}; give a share above 0, at most 1")
+        if views not in VIEWS:
+            raise OptionError(f"views is {views}; give {', '.join(map(str, VIEWS[:-1]))} or "
+                              f"{VIEWS[-1]}")  # fmt: skip
         self.classifier, self.detector = classifier, detector
-        self.unsure_error, self.keep_others = unsure_error, keep_others
+        self.unsure_error, self.keep_others, self.views = unsure_error, keep_others, views
 
     @property
     def unsure_below(self) -> float:
@@ -196,32 +201,48 @@ class Predictor:
             "checksum": hashlib.sha256(card.encode()).hexdigest(),
             "backend": self.classifier.backend, "detector": self.detector.name,
             "unsure_error": self.unsure_error, "keep_others": self.keep_others,
+            "views": self.views,
         }  # fmt: skip
 
     def faces_at(
         self,
         pictures: Sequence[NDArray[np.uint8]],
         places: Sequence[Sequence[Box | Detection | None]],
+        *,
+        views: int | None = None,
     ) -> list[list[Face]]:
         """Reads the faces at given places, and drops none.
 
         Args:
             pictures: uint8 H×W×3 RGB each. places: for each picture its boxes or detections, whose
                 score is kept and counts in ``not_a_face``; None is the picture as a whole.
+            views: for this call, instead of the predictor's own.
         """
-        return self.read([self.cut(p, some) for p, some in zip(pictures, places, strict=True)])
+        return self.read(
+            [self.cut(p, some, views=views) for p, some in zip(pictures, places, strict=True)]
+        )
 
-    def cut(self, picture: NDArray[np.uint8], places: Sequence[Box | Detection | None]) -> "Cut":
+    def cut(
+        self,
+        picture: NDArray[np.uint8],
+        places: Sequence[Box | Detection | None],
+        *,
+        views: int | None = None,
+    ) -> Cut:
         """The first half of ``faces_at`` for one picture; ``read`` is the other.
 
         So pictures can be cut in threads, each let go at once, and their faces read together.
         """
-        wanted = tuple(self._wanted(place) for place in places)
-        boxes = [look for one in wanted for look in one.looks]
-        size, channels = self.classifier.size, self.classifier.channels
-        return Cut(crops=crops(picture, boxes, size, channels), wanted=wanted)
+        views = self.views if views is None else views
+        # What has no threshold of novelty needs no second look at a doubtful detection.
+        judged = self.classifier.novelty_threshold is not None
+        sure = getattr(self.detector, "sure", 0.0) if judged else 0.0
+        every = tuple(wanted(place, picture.shape, sure=sure, views=views) for place in places)
+        boxes = [box for one in every for box in one.boxes]
+        upright = crops(picture, boxes, self.classifier.size, self.classifier.channels)
+        return Cut(crops=with_mirrored(upright, every), wanted=every)
 
-    def read(self, cuts: Sequence["Cut"]) -> list[list[Face]]:
+    def read(self, cuts: Sequence[Cut]) -> list[list[Face]]:
         """The second half of ``faces_at``: the faces of each, in one batch, none dropped."""
         if not cuts:
             return []
@@ -230,32 +251,26 @@ class Predictor:
         ends = [0, *accumulate(len(one.wanted) for one in cuts)]
         return [flat[start:end] for start, end in pairwise(ends)]
 
-    def _wanted(self, place: Box | Detection | None) -> "_Wanted":
-        if not isinstance(place, Detection):
-            return _Wanted(box=place, looks=(place,))
-        sure = getattr(self.detector, "sure", 0.0)
-        if not sure or self.classifier.novelty_threshold is None:
-            return _Wanted(box=place.box, score=place.score, looks=(place.box,))
-        favour = min(_MOST_FAVOUR, max(0.0, place.score / sure - 1))
-        moves = _LOOKS if place.score < sure else _LOOKS[:1]
-        looks = tuple(_moved(place.box, *by) for by in moves)
-        return _Wanted(box=place.box, score=place.score, looks=looks, favour=favour)
-
-    def _read(self, cut: NDArray[np.uint8], wanted: Sequence["_Wanted"]) -> list[Face]:
+    def _read(self, cut: NDArray[np.uint8], wanted: Sequence[Wanted]) -> list[Face]:
         if not wanted:
             return []
         return self.faces_of(self.classifier.classify(cut), wanted)
 
-    def faces_of(self, scores: Scores, wanted: Sequence["_Wanted"]) -> list[Face]:
+    def faces_of(self, scores: Scores, wanted: Sequence[Wanted]) -> list[Face]:
         """What to say of faces (``Cut.wanted``) whose crops' scores are known, in that order."""
-        starts = [0, *accumulate(len(one.looks) for one in wanted)]
+        starts = [0, *accumulate(one.crops for one in wanted)]
         faces = []
         for one, start, end in zip(wanted, starts, starts[1:], strict=False):
-            novelty = None if scores.novelty is None else float(scores.novelty[start:end].mean())
-            faces.append(self._face(one, scores.probabilities[start], novelty))
+            novelty, looks = None, start + len(one.looks)
+            if scores.novelty is not None:
+                novelty = float(scores.novelty[start:looks].mean())
+            row = scores.probabilities[start]
+            if looks < end:
+                row = np.concatenate([row[None], scores.probabilities[looks:end]]).mean(axis=0)
+            faces.append(self._face(one, row, novelty))
         return faces
 
-    def _face(self, one: "_Wanted", row: NDArray[np.float32], novelty: float | None) -> Face:
+    def _face(self, one: Wanted, row: NDArray[np.float32], novelty: float | None) -> Face:
         best, limit = int(row.argmax()), self.classifier.novelty_threshold
         names = self.classifier.classes
         return Face(
@@ -268,32 +283,6 @@ class Predictor:
             not_a_face=novelty is not None and limit is not None and novelty > limit + one.favour,
             novelty=novelty,
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Wanted:
-    """A face to read. looks: the boxes to cut, its own first. favour: what the threshold gains."""
-
-    box: Box | None
-    looks: tuple[Box | None, ...]
-    score: float | None = None
-    favour: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Cut:
-    """The faces of one picture, cut out. crops: uint8 n×C×size×size, all looks of all faces."""
-
-    crops: NDArray[np.uint8]
-    wanted: tuple[_Wanted, ...]
-
-
-def _moved(box: Box, scale: float, right: float, down: float) -> Box:
-    """The box enlarged about its middle and shifted by parts of its sides."""
-    width, height = box.width * scale, box.height * scale
-    return Box(left=box.left + right * box.width + (box.width - width) / 2,
-               top=box.top + down * box.height + (box.height - height) / 2,
-               width=width, height=height, angle=box.angle)  # fmt: skip
 
 
 def _parts(pictures: Iterable[NDArray[np.uint8]]) -> Iterator[list[NDArray[np.uint8]]]:

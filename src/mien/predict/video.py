@@ -185,7 +185,7 @@ class _Watching:
         factors = [_factor(shot) for shot in shots]
         boxes = [[_scaled(box, f) for _, box, _ in one]
                  for one, f in zip(asked, factors, strict=True)]  # fmt: skip
-        told = self.predictor.faces_at([shot.picture for shot in shots], boxes)
+        told = self.predictor.faces_at([shot.picture for shot in shots], boxes, views=1)
         for shot, one, faces, factor in zip(shots, asked, told, factors, strict=True):
             for (track, _, _), face in zip(one, faces, strict=True):
                 self._hear(track, face, shot.time)

@@ -23,6 +23,9 @@ class ObjectiveConfig:
     class_weight_power: a class's loss counts by its frequency to the power of minus this; 0 for
     none, 1 for classes that weigh the same whatever their size. sampling_power: the same, for how
     often images are drawn; with anything but 0 an epoch is N draws with replacement.
+    robust_q: 0 for cross-entropy; above, the generalised cross-entropy (1 - p^q) / q of Zhang and
+    Sabuncu 2018, "Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy
+    Labels", in which labels that the network finds unlikely count less; 1 is the absolute error.
     teacher_share, temperature: where there are teachers, the share of the loss that is the
     divergence from them, and what both sides' logits are divided by in it. teachers_see: the
     ``batch`` as it was augmented, or each training picture ``once``, before the first step.
@@ -31,6 +34,7 @@ class ObjectiveConfig:
     label_smoothing: float = 0.1
     class_weight_power: float = 0.0
     sampling_power: float = 0.0
+    robust_q: float = 0.0
     teacher_share: float = 0.8
     temperature: float = 2.0
     teachers_see: str = "batch"
@@ -44,7 +48,7 @@ class ObjectiveConfig:
         """
         if not 0 <= self.label_smoothing < 1:
             raise OptionError(f"label_smoothing {self.label_smoothing}: from 0 to below 1")
-        for name in ("class_weight_power", "sampling_power", "teacher_share"):
+        for name in ("class_weight_power", "sampling_power", "robust_q", "teacher_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} {getattr(self, name)}: from 0 to 1")
         if not 0 < self.temperature < math.inf:
@@ -98,6 +102,8 @@ def training_loss(
 def _label_losses(
     logits_NK: Tensor, labels_N: Tensor, config: ObjectiveConfig, weights_K: Tensor | None
 ) -> Tensor:
+    if config.robust_q > 0:
+        return _robust_losses(logits_NK, labels_N, config, weights_K)
     return functional.cross_entropy(
         logits_NK,
         labels_N,
@@ -105,3 +111,18 @@ def _label_losses(
         label_smoothing=config.label_smoothing,
         reduction="none",
     )
+
+
+def _robust_losses(
+    logits_NK: Tensor, labels_N: Tensor, config: ObjectiveConfig, weights_K: Tensor | None
+) -> Tensor:
+    """Generalised cross-entropy; smoothing and weights enter as they do into cross-entropy."""
+    classes = logits_NK.shape[1]
+    # From logarithms: expm1 keeps its digits where p is near 1 and q near 0.
+    log_NK = functional.log_softmax(logits_NK, dim=1)
+    loss_NK = -torch.expm1(config.robust_q * log_NK) / config.robust_q
+    label_NK = functional.one_hot(labels_N, classes).to(log_NK)
+    target_NK = (1 - config.label_smoothing) * label_NK + config.label_smoothing / classes
+    if weights_K is not None:
+        target_NK = target_NK * weights_K
+    return (target_NK * loss_NK).sum(dim=1)

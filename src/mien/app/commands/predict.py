@@ -21,7 +21,9 @@ through whatever is in it: files that cannot be used are listed, and it exits 1.
 kill the same command goes on, and files that did not change are not scored again.
 
 'unsure' means that the model's answers, as sure as this one, would be wrong more often than
---unsure-error. In a clip a face keeps its id, and its answer is a running mean (--smooth).
+--unsure-error. In a clip a face keeps its id, and its answer is a running mean (--smooth). In a
+picture --views 2 averages over the mirror image too, and --views 10 over five places around the
+face: better and steadier, at so many times the network's work.
 
 \b
 Examples:
@@ -54,6 +56,7 @@ def run(
     backend: opt.Backend = "auto",
     unsure_error: opt.UnsureError = 0.2,
     keep_others: opt.KeepOthers = False,
+    views: opt.Views = 1,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Folder for faces.csv and timelines of clips."),
@@ -116,7 +119,7 @@ def run(
 
         predictor = load(model, detector=detector, detector_model=detector_model, backend=backend,
                          threads=threads or None, unsure_error=unsure_error,
-                         keep_others=keep_others)  # fmt: skip
+                         keep_others=keep_others, views=views)  # fmt: skip
     video = VideoOptions(every=every, classify=classify, smooth=smooth, thorough=thorough,
                          keep=keep_others)  # fmt: skip
     if camera is not None:

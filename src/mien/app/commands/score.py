@@ -53,6 +53,7 @@ def run(
     backend: opt.Backend = "auto",
     unsure_error: opt.UnsureError = 0.2,
     keep_others: opt.KeepOthers = False,
+    views: opt.Views = 1,
     part: Annotated[
         int, typer.Option("--part", min=1, help="Files in a part, on the average.")
     ] = 512,
@@ -77,7 +78,8 @@ def run(
             run_parts = with_ray(workers or available(), address)
     options = ScoreOptions(
         source=source, out=out, model=model, detector=detector, detector_model=detector_model,
-        backend=backend, unsure_error=unsure_error, keep_others=keep_others, part=part,
+        backend=backend, unsure_error=unsure_error, keep_others=keep_others, views=views,
+        part=part,
     )  # fmt: skip
     try:
         with console.progress_bars() as progress:
