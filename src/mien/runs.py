@@ -220,7 +220,7 @@ def write_atomic(path: Path, content: bytes | str) -> None:
     data = content.encode() if isinstance(content, str) else content
     with _named(path):
         check_place(path)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=temporary(path.name), suffix=".tmp")
         try:
             with os.fdopen(handle, "wb", buffering=0) as file:
                 _write_all(file.fileno(), data)
@@ -233,6 +233,12 @@ def write_atomic(path: Path, content: bytes | str) -> None:
                 Path(name).unlink()
             raise
         sync_folder(path.parent)
+
+
+def temporary(name: str) -> str:
+    """How the name of a temporary file begins that becomes ``name``; fits beside long names."""
+    # A name has at most 255 bytes; 30 are for what follows here.
+    return "." + os.fsencode(name)[:220].decode(errors="ignore") + "."
 
 
 def check_place(path: Path) -> None:

@@ -153,6 +153,32 @@ def test_each_of_two_pictures_of_one_name_has_a_copy_and_originals_stay(place):
     assert np.array_equal(np.asarray(Image.open(place / "b/b/1.png")), 255 - square(200))
 
 
+def test_names_may_be_as_long_as_the_system_lets_them(place):
+    """Temporary files beside them have longer names."""
+    picture, clip = "笑" * 83 + "aa.png", "笑" * 80 + ".mp4"
+    (place / "in" / "0.png").rename(place / "in" / picture)
+    (place / "in" / "sub" / "clip.mp4").rename(place / "in" / clip)
+    table = place / ("t" * 230 + ".csv")
+    done = run(place, place / "in" / picture, place / "in" / clip, csv=table,
+               annotate=place / "m")  # fmt: skip
+    assert done.skipped == 0
+    assert table.exists()
+    assert (place / "m" / picture).exists()
+    assert (place / "m" / clip).exists()
+
+
+def test_names_that_are_no_text(place):
+    """OpenCV ends the process on them."""
+    folder = place / os.fsdecode(b"caf\xe9")
+    (place / "in").rename(folder)
+    clip = folder / "sub" / os.fsdecode(b"\xff.mp4")
+    (folder / "sub" / "clip.mp4").rename(clip)
+    done = run(place, folder, csv=folder / "f.csv", annotate=folder / "m")
+    assert (done.files, done.clips, done.skipped) == (5, 1, 1)
+    assert (folder / "m" / folder.name / "sub" / clip.name).exists()
+    assert b"\xff.mp4,0.0,0,1" in (folder / "f.csv").read_bytes()
+
+
 def test_a_folder_is_not_marked_within_itself(place):
     with pytest.raises(OptionError, match="the pictures to read lie there"):
         run(place, annotate=place / "in")

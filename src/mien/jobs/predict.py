@@ -310,14 +310,15 @@ class _Work:
                     shown = self.draw(frame.picture, frame.faces, frame.time)
                     writer.write(frame.time, shown)
                 if frame.number % 5 == 0:
-                    self.progress(f"frames of {Path(item.path).name}", frame.number, clip.count)
+                    name = printable(Path(item.path).name)
+                    self.progress(f"frames of {name}", frame.number, clip.count)
         except BaseException as error:
             if writer is not None:
                 writer.__exit__(type(error), error, None)
             raise
         if writer is not None:
             writer.__exit__(None, None, None)
-        self.done.notes += clip.notes
+        self.done.notes += map(printable, clip.notes)
         return summary.to_json(clip)
 
 

@@ -16,7 +16,7 @@ from mien.predict.clips import Clip
 from mien.predict.record import Record
 from mien.predict.table import WRITERS, rows
 from mien.predict.video import Frame
-from mien.runs import write_atomic
+from mien.runs import temporary, write_atomic
 
 
 @dataclass
@@ -106,7 +106,7 @@ def make_parent(place: Path) -> None:
 
 def drop_left_over(place: Path) -> None:
     """Remove what a killed process left of a marked clip that was to come to ``place``."""
-    pattern = f".{glob.escape(place.stem)}.????????.tmp{place.suffix}"
+    pattern = f"{glob.escape(temporary(place.stem))}????????.tmp{place.suffix}"
     for left in place.parent.glob(pattern):
         left.unlink(missing_ok=True)
 

@@ -203,7 +203,7 @@ def _timeline(options: "PredictOptions", language: str) -> Callable[..., None] |
         stem.parent.mkdir(parents=True, exist_ok=True)
         clip = entry["clip"]
         draw_timeline(frames, stem, seconds=clip["seconds"], count=clip["frames"],
-                      name=Path(item.path).name, language=language)  # fmt: skip
+                      name=printable(Path(item.path).name), language=language)  # fmt: skip
 
     return draw
 
