@@ -179,6 +179,14 @@ def test_names_that_are_no_text(place):
     assert b"\xff.mp4,0.0,0,1" in (folder / "f.csv").read_bytes()
 
 
+def test_a_picture_wider_than_a_jpeg_can_be_does_not_stop_the_rest(place):
+    Image.new("RGB", (66_000, 4)).save(place / "in" / "0.bmp")
+    done = run(place, annotate=place / "m")
+    assert (done.files, done.skipped) == (6, 1)
+    with Image.open(place / "m" / "in" / "0.bmp.jpg") as marked:
+        assert marked.size == (65_500, 3)
+
+
 def test_a_folder_is_not_marked_within_itself(place):
     with pytest.raises(OptionError, match="the pictures to read lie there"):
         run(place, annotate=place / "in")

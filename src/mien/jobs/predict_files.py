@@ -18,6 +18,8 @@ from mien.predict.table import WRITERS, rows
 from mien.predict.video import Frame
 from mien.runs import temporary, write_atomic
 
+_JPEG_MOST = 65_500  # pixels along a side
+
 
 @dataclass
 class ClipSummary:
@@ -112,7 +114,7 @@ def drop_left_over(place: Path) -> None:
 
 
 def write_picture(place: Path, picture: NDArray[np.uint8]) -> None:
-    """Write uint8 H×W×3 RGB as PNG where the name says so, else as JPEG.
+    """Write uint8 H×W×3 RGB as PNG where the name says so, else as JPEG, if need be made smaller.
 
     Raises:
         RunError: it cannot be encoded or written.
@@ -121,6 +123,11 @@ def write_picture(place: Path, picture: NDArray[np.uint8]) -> None:
 
     make_parent(place)
     suffix = ".png" if place.suffix.lower() == ".png" else ".jpg"
+    longest = max(picture.shape[:2])
+    if suffix == ".jpg" and longest > _JPEG_MOST:
+        height, width = (max(1, side * _JPEG_MOST // longest) for side in picture.shape[:2])
+        smaller = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+        picture = np.asarray(smaller, np.uint8)
     quality = [cv2.IMWRITE_JPEG_QUALITY, 92] if suffix == ".jpg" else []
     good, data = cv2.imencode(suffix, picture[..., ::-1], quality)
     if not good:
