@@ -194,7 +194,8 @@ def fit_of_crops(predictors, faces, labels, number) -> None:
             pairs += run(predictor, faces, some, 50 + part, side=side).pairs
         index = np.array([n for n, _ in pairs])
         classes = predictor.classifier.classes
-        own = predictor.classifier.classify(faces[index][:, None]).probabilities.argmax(axis=1)
+        whole = Predictor(predictor.classifier, open_detector("none"), views=predictor.views)
+        own = np.array([classes.index(one[0].label) for one in whole.predict(list(faces[index]))])
         cut = np.array([classes.index(face.label) for _, face in pairs])
         right = (own == labels[index]).astype(int), (cut == labels[index]).astype(int)
         off = 100 * (right[1] - right[0])
@@ -214,6 +215,7 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=60)
     parser.add_argument("--parts", default="123")
     parser.add_argument("--detectors", default="all", help="such as haar, or haar,yunet")
+    parser.add_argument("--views", type=int, default=10, help="looks at each face: 1, 2 or 10")
     parser.add_argument("--threads", type=int, help="1 where the machine has other work to do")
     args = parser.parse_args()
     if args.threads:
@@ -231,7 +233,7 @@ def main() -> None:
     if args.yunet:
         detectors["yunet"] = open_detector("yunet", model_file=args.yunet)
     wanted = detectors if args.detectors == "all" else args.detectors.split(",")
-    predictors = {name: Predictor(classifier, detectors[name]) for name in wanted}
+    predictors = {name: Predictor(classifier, detectors[name], views=args.views) for name in wanted}
     if "1" in args.parts:
         recall(predictors, faces, args.faces)
     if "2" in args.parts and args.photographs:

@@ -191,7 +191,10 @@ def test_what_the_start_has_seen_is_not_called_unseen(tmp_path):
     validation = other.images.ids[other.images.where("validation")].tolist()
     seen = len(set(validation) - held)
     assert seen > 0
-    assert any(f"{seen} of the validation images trained the start" in line for line in told)
+    assert any(
+        f"{seen} of the validation images are in the training split of the start" in line
+        for line in told
+    )
     done = evaluate(other.run.path, str(folder))
     assert int(done.outputs.copied.sum()) == seen
 

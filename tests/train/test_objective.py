@@ -198,3 +198,38 @@ def test_teachers_see_the_batch_or_each_picture_once(see):
     blended = teaching(mixed.images, chosen, mixed)
     torch.testing.assert_close(blended[0], 0.75 * found[0] + 0.25 * found[1])
     torch.testing.assert_close(blended[1], found[1])
+
+
+class Corner(torch.nn.Module):
+    """Says how bright the pixel at the top left is against that at the top right; two classes."""
+
+    def __init__(self, *, any_size):
+        super().__init__()
+        self.any_size = any_size
+
+    def forward(self, image):
+        assert self.any_size or image.shape[2:] == (12, 12)
+        return torch.stack([image[:, 0, 0, k].float() / 50 for k in (0, -1)], dim=1)
+
+
+def test_teachers_that_take_parts_see_five_and_their_mirror_images_by_hand():
+    """Of 12 pixels 11 are a part; the middle one begins at 0 since half of 1 rounds down."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (3, 1, 12, 12), dtype=torch.uint8, generator=generator)
+    pictures = Pictures(images, torch.arange(3), torch.zeros(3, dtype=torch.long))
+    config = ObjectiveConfig(teachers_see="crops", temperature=2.0)
+    networks = [Corner(any_size=True), Corner(any_size=False)]
+    teaching = Teaching(networks, config, pictures, Fabric(accelerator="cpu"))
+    found = teaching(images, torch.arange(3))
+    for n in range(3):
+        pixel = images[n, 0].double() / 100
+
+        def said(left, right):
+            z = np.exp([left, right])
+            return (z / z.sum() + (z / z.sum())[::-1]) / 2  # its mirror image swaps the two
+
+        five = [said(pixel[y, x], pixel[y, x + 10])
+                for y, x in ((0, 0), (0, 0), (0, 1), (1, 0), (1, 1))]  # fmt: skip
+        whole = said(pixel[0, 0], pixel[0, 11])
+        expected = (np.mean(five, axis=0) + whole) / 2
+        np.testing.assert_allclose(found[n].numpy(), expected, atol=1e-6)

@@ -51,7 +51,10 @@ KeepOthers = Annotated[
     bool, typer.Option("--keep-others", help="Give out what is called 'not a face' as well.")
 ]
 Views = Annotated[
-    int, typer.Option("--views", metavar="1|2|10", help="Crops that an answer is the mean of.")
+    int | None,
+    typer.Option(
+        "--views", metavar="1|2|10", help="Looks at each face.", show_default="10; none: 1"
+    ),
 ]
 Method = Annotated[
     str, typer.Option("--method", help="Of attribution; 'mien explain --help' lists them.")

@@ -19,6 +19,7 @@ from torch import nn
 from torch.nn import functional
 
 from mien.errors import DataError, ModelFileError, OptionError
+from mien.theory.parts import five_parts
 from mien.theory.untouched import as_found
 from mien.types import Progress, silent
 
@@ -109,17 +110,10 @@ def _views(
     """The pictures as they are looked at."""
     for zoom in zooms:
         whole = batch if zoom == 1 else _zoomed(batch, zoom)
-        for view in _five(whole, crops) if crops else (whole,):
+        for view in five_parts(whole, crops) if crops else (whole,):
             yield view
             if flip:
                 yield view.flip(-1)
-
-
-def _five(batch: torch.Tensor, side: int) -> Iterator[torch.Tensor]:
-    """The middle and the four corners."""
-    bottom, right = batch.shape[-2] - side, batch.shape[-1] - side
-    for y, x in ((bottom // 2, right // 2), (0, 0), (0, right), (bottom, 0), (bottom, right)):
-        yield batch[..., y : y + side, x : x + side]
 
 
 def _zoomed(batch: torch.Tensor, zoom: float) -> torch.Tensor:

@@ -19,6 +19,7 @@ from mien.jobs.start import held_out_by
 from mien.labels import CLASSES, class_of
 from mien.models.checkpoint import Model, load_model
 from mien.runs import Run, write_json
+from mien.theory.parts import side_of_parts
 from mien.theory.smoothing import as_smoothing
 from mien.train.hardware import choose_hardware
 from mien.types import SPLITS, ImageSet, Outputs, Progress, silent
@@ -208,7 +209,7 @@ def _crops(model: Model) -> int:
         raise OptionError(
             f"--crops: a network '{model.architecture}' takes whole pictures only; use --zooms"
         )
-    return int(model.config.size) * 11 // 12
+    return side_of_parts(int(model.config.size))
 
 
 def _folder(

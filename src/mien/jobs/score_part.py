@@ -42,7 +42,7 @@ class ScoreOptions:
     backend: str = "auto"
     unsure_error: float = UNSURE_ERROR
     keep_others: bool = False
-    views: int = 1
+    views: int | None = None
     part: int = PART
 
 

@@ -52,4 +52,8 @@ def seen_before(
     seen = int(np.isin(images.hashes[selection.validation], start.hashes).sum())
     if not seen:
         return ()
-    return (f"{seen:,} of the validation images trained {name}; they count as copied",)
+    # Its training split is known, not what it left out of it.
+    return (
+        f"{seen:,} of the validation images are in the training split of {name}; they count as "
+        "copied",
+    )

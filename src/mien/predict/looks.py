@@ -15,6 +15,7 @@ from mien.types import Box, Detection
 VIEWS = (1, 2, 10)
 _ASIDE = 1 / 16  # of a square's side: how far the other four lie from it, to the right and down
 _MOST_FAVOUR = 2.0
+_LEAST = 1e-6  # a view that excludes a class outvotes no more than this
 # Scale and shifts of the looks at a doubtful detection: a face stays one if the square is moved a
 # little, what was only just taken for a face mostly does not.
 _LOOKS = ((1.0, 0.0, 0.0), (0.9, 0.0, 0.0), (1.12, 0.0, 0.0), (1.3, 0.0, 0.0), (1.0, 0.06, 0.0),
@@ -94,6 +95,13 @@ def with_mirrored(crops: NDArray[np.uint8], wanted: Sequence[Wanted]) -> NDArray
         start += len(own)
         parts += [own, own[:1, ..., ::-1], own[len(one.looks) :, ..., ::-1]]
     return np.concatenate(parts)
+
+
+def mean_answer(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The geometric mean of rows N×K, brought to a sum of 1: float32 K."""
+    logs = np.log(np.maximum(probabilities, _LEAST, dtype=np.float64)).mean(axis=0)
+    powers = np.exp(logs - logs.max())
+    return np.asarray(powers / powers.sum(), dtype=np.float32)
 
 
 def _moved(box: Box, scale: float, right: float, down: float) -> Box:

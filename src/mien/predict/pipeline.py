@@ -18,7 +18,7 @@ from mien import __version__
 from mien.errors import OptionError
 from mien.predict.crops import crops
 from mien.predict.faces import Detector, open_detector
-from mien.predict.looks import VIEWS, Cut, Wanted, wanted, with_mirrored
+from mien.predict.looks import VIEWS, Cut, Wanted, mean_answer, wanted, with_mirrored
 from mien.predict.pictures import Picture, is_one, read_picture, several
 from mien.types import Box, Detection, Face, Scores
 
@@ -40,7 +40,7 @@ def load(
     threads: int | None = None,
     unsure_error: float = UNSURE_ERROR,
     keep_others: bool = False,
-    views: int = 1,
+    views: int | None = None,
 ) -> "Predictor":
     """A model that is ready to read faces in pictures.
 
@@ -59,7 +59,9 @@ def load(
             ``none`` (each picture is one face crop), or an object of your own with ``detect``.
         backend: ``onnx``, ``torch``, or ``auto``: ONNX where the model has that form.
         threads: processor threads of the network; None for all.
-        unsure_error, keep_others, views: see ``Predictor``.
+        unsure_error, keep_others: see ``Predictor``.
+        views: see ``Predictor``; by default 10 where faces are searched for, which takes longer
+            than looking at them ten times, and 1 with the detector ``none``.
 
     Raises:
         ModelFileError, OptionError, MissingExtraError: what is given cannot be used.
@@ -75,6 +77,8 @@ def load(
             f"detector {detector!r}: give 'haar', 'yunet', 'none', or an object with 'detect'"
         )
     classifier = open_classifier(model, backend=backend, threads=threads)
+    if views is None:
+        views = 1 if detector.name == "none" else VIEWS[-1]
     return Predictor(classifier, detector, unsure_error=unsure_error, keep_others=keep_others,
                      views=views)  # fmt: skip
 
@@ -104,10 +108,12 @@ class Predictor:
             none so.
         keep_others: also return what the detector took for a face and the network does not
             (``not_a_face``); by default it is dropped.
-        views: crops of each face whose probabilities are averaged: 1; 2, with the mirror image; or
-            10, from five places a sixteenth of the side apart, with theirs. More are a little
-            better and steadier, and take so many times as long. A clip's answers are running means
-            of single ones whatever this says.
+        views: crops of each face that the answer is the mean of: 1; 2, with the mirror image; or
+            10, from five places a sixteenth of the side apart, with theirs. More are better and
+            steadier, and are so many times the network's work. It is the geometric mean of their
+            probabilities, brought to a sum of 1: the arithmetic one is right as often, but less
+            sure than it is right. A clip's answers are running means of single ones whatever this
+            says.
 
     Raises:
         OptionError: an error rate outside of (0, 1], or another number of views.
@@ -266,7 +272,7 @@ class Predictor:
                 novelty = float(scores.novelty[start:looks].mean())
             row = scores.probabilities[start]
             if looks < end:
-                row = np.concatenate([row[None], scores.probabilities[looks:end]]).mean(axis=0)
+                row = mean_answer(np.concatenate([row[None], scores.probabilities[looks:end]]))
             faces.append(self._face(one, row, novelty))
         return faces
 

@@ -28,7 +28,9 @@ class ObjectiveConfig:
     Labels", in which labels that the network finds unlikely count less; 1 is the absolute error.
     teacher_share, temperature: where there are teachers, the share of the loss that is the
     divergence from them, and what both sides' logits are divided by in it. teachers_see: the
-    ``batch`` as it was augmented, or each training picture ``once``, before the first step.
+    ``batch`` as it was augmented; or, before the first step, each training picture ``once`` and its
+    mirror image, or its ``crops``: five parts of it with their mirror images, as ``mien evaluate
+    --crops`` looks at them, for teachers that take parts, the whole picture for the others.
     """
 
     label_smoothing: float = 0.1
@@ -44,7 +46,7 @@ class ObjectiveConfig:
 
         Raises:
             OptionError: a value outside 0..1 (smoothing: below 1), a temperature not above 0,
-                or another word than the two.
+                or another word than the three.
         """
         if not 0 <= self.label_smoothing < 1:
             raise OptionError(f"label_smoothing {self.label_smoothing}: from 0 to below 1")
@@ -53,8 +55,8 @@ class ObjectiveConfig:
                 raise OptionError(f"{name} {getattr(self, name)}: from 0 to 1")
         if not 0 < self.temperature < math.inf:
             raise OptionError(f"temperature {self.temperature}: above 0")
-        if self.teachers_see not in ("batch", "once"):
-            raise OptionError(f"teachers_see '{self.teachers_see}': 'batch' or 'once'")
+        if self.teachers_see not in ("batch", "once", "crops"):
+            raise OptionError(f"teachers_see '{self.teachers_see}': 'batch', 'once' or 'crops'")
 
 
 def class_weights(labels: Tensor, classes: int, power: float) -> Tensor | None:

@@ -23,7 +23,10 @@ ENGLISH = {
     ),
     "model-card-private": "FER2013's PrivateTest took no part in any of this.",
     "model-card-flip": "Every answer is the average over the picture and its mirror image.",
-    "model-card-no-flip": "Every answer is from one look at the picture.",
+    "model-card-no-flip": (
+        "These results are from one look at each picture. In photographs mien looks at each face "
+        "ten times."
+    ),
     "model-card-results": "Results on {split}",
     "model-card-images": "images",
     "model-card-whole": "whole split",
@@ -111,7 +114,7 @@ CHINESE = {
     ),
     "model-card-private": "FER2013 的 PrivateTest 未曾動用。",
     "model-card-flip": "每個答案都是影像與其鏡像的平均。",
-    "model-card-no-flip": "每個答案只看影像一次。",
+    "model-card-no-flip": "以下結果只看每張影像一次；在照片中，mien 會把每張臉看十次。",
     "model-card-results": "在 {split} 上的結果",
     "model-card-images": "影像",
     "model-card-whole": "整個切分",

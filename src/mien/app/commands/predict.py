@@ -22,8 +22,8 @@ kill the same command goes on, and files that did not change are not scored agai
 
 'unsure' means that the model's answers, as sure as this one, would be wrong more often than
 --unsure-error. In a clip a face keeps its id, and its answer is a running mean (--smooth). In a
-picture --views 2 averages over the mirror image too, and --views 10 over five places around the
-face: better and steadier, at so many times the network's work.
+picture it is the mean of looks at five places around the face and their mirror images; --views 1 is
+a single look, and what --detector none takes.
 
 \b
 Examples:
@@ -56,7 +56,7 @@ def run(
     backend: opt.Backend = "auto",
     unsure_error: opt.UnsureError = 0.2,
     keep_others: opt.KeepOthers = False,
-    views: opt.Views = 1,
+    views: opt.Views = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Folder for faces.csv and timelines of clips."),

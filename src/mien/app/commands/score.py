@@ -53,7 +53,7 @@ def run(
     backend: opt.Backend = "auto",
     unsure_error: opt.UnsureError = 0.2,
     keep_others: opt.KeepOthers = False,
-    views: opt.Views = 1,
+    views: opt.Views = None,
     part: Annotated[
         int, typer.Option("--part", min=1, help="Files in a part, on the average.")
     ] = 512,

@@ -95,7 +95,7 @@ def run(
     sleep_between()
     predictor, batches = open_for_many(
         lambda count: load(model, detector=detector, detector_model=detector_model, backend=backend,
-                           threads=count),
+                           threads=count, views=1),
         threads or available(),
     )  # fmt: skip
     if not settings.token and not host.startswith("127.") and host not in ("localhost", "::1"):
