@@ -13,7 +13,7 @@ from mien import errors
 from mien.config import from_json, override, to_json
 from mien.errors import MienError, OptionError, RunError
 from mien.labels import ALIASES, CLASSES, class_of, display_name, parse_map
-from mien.runs import Run, write_atomic
+from mien.runs import Run, check_place, write_atomic
 
 
 def test_public_names_are_frozen():
@@ -117,6 +117,20 @@ def test_atomic_write_leaves_the_old_file_when_it_fails(tmp_path, monkeypatch):
         write_atomic(path, "new")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_no_file_takes_the_place_of_a_device_a_pipe_or_a_folder(tmp_path):
+    """``--out /dev/stdout`` by root replaced the device, for every process of the machine."""
+    os.mkfifo(tmp_path / "pipe")
+    for place in ("/dev/stdout", "/dev/none", "/proc/self/fd/1", tmp_path / "pipe", tmp_path):
+        with pytest.raises(OSError, match=r"devices|pipe|directory"):
+            check_place(Path(place))
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    (tmp_path / "file").touch()
+    for place in ("file", "link", "new"):
+        check_place(tmp_path / place)
+    with pytest.raises(OSError, match="pipe"):
+        write_atomic(tmp_path / "pipe", "text")
 
 
 def test_run_folder_is_locked_by_one_process(tmp_path):

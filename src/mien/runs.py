@@ -219,7 +219,8 @@ def write_atomic(path: Path, content: bytes | str) -> None:
     """
     data = content.encode() if isinstance(content, str) else content
     with _named(path):
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        check_place(path)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=temporary(path.name), suffix=".tmp")
         try:
             with os.fdopen(handle, "wb", buffering=0) as file:
                 _write_all(file.fileno(), data)
@@ -232,6 +233,29 @@ def write_atomic(path: Path, content: bytes | str) -> None:
                 Path(name).unlink()
             raise
         sync_folder(path.parent)
+
+
+def temporary(name: str) -> str:
+    """How the name of a temporary file begins that becomes ``name``; fits beside long names."""
+    # A name has at most 255 bytes; 30 are for what follows here.
+    return "." + os.fsencode(name)[:220].decode(errors="ignore") + "."
+
+
+def check_place(path: Path) -> None:
+    """Refuse a place for a file where a folder, a device or a pipe lies, ``/dev/stdout`` as well.
+
+    A rename would put a plain file there, and with root's rights nothing would stop it.
+
+    Raises:
+        OSError: it is none.
+    """
+    folder = os.path.realpath(path.parent)
+    if path.is_dir():
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if folder == "/dev" or (folder + "/").startswith("/proc/"):
+        raise OSError(errno.EINVAL, "a place of devices, not of files", str(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "a device or a pipe, no plain file", str(path))
 
 
 def _write_all(handle: int, data: bytes) -> None:

@@ -7,9 +7,11 @@ import pytest
 import torch
 from PIL import Image
 from predictors import predictor, square
+from rich.console import Console
 from typer.testing import CliRunner
 
 from mien.app import annotate as drawing
+from mien.app import console
 from mien.app.annotate import annotate, colour_of, language_here
 from mien.app.cli import app
 from mien.app.figures.timeline import draw_timeline
@@ -45,6 +47,22 @@ def test_a_table_for_people(place):
     assert not [p for p in place.iterdir() if p.suffix != ".png"]
 
 
+def test_a_narrow_terminal_shows_whole_answers(place, monkeypatch):
+    monkeypatch.setattr(console, "out", Console(width=70, highlight=False, soft_wrap=True))
+    name = "a rather long name of a picture " + "x" * 40 + ".png"
+    (place / "0.png").rename(place / name)
+    done = run(place / name)
+    assert "unsure (happy)" in done.output
+    assert "59 %" in done.output
+    assert "x.png" in done.output
+
+
+def test_answers_are_in_the_language_asked_for(place):
+    done = run(place / "0.png", place / "1.png", "--lang", "zh-Hant")
+    assert "不確定 (快樂)" in done.output
+    assert "沒有臉" in done.output
+
+
 def test_json_is_one_array_and_a_bad_file_exits_1(place):
     (place / "3.jpg").write_bytes(b"none")
     done = run(place, "--json")
@@ -66,6 +84,7 @@ def test_json_is_one_array_and_a_bad_file_exits_1(place):
         (["x.jpg", "--clips", "gif"], "mp4 or webm"),
         (["x.jpg", "--lang", "fr"], "--lang fr"),
         (["--camera", "97"], "no camera"),
+        (["--camera", "97", "--csv", "x.csv"], "--csv: a camera's faces are shown and not kept"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(place, arguments, says):
@@ -85,6 +104,24 @@ def test_marked_pictures_show_boxes_in_the_colour_of_the_answer():
     assert (marked[80:140, 120:180] == 90).all()  # the face itself stays as it is
     assert (picture == 90).all()
     assert not (marked[205:, :60] == 90).all()  # the clock
+
+
+def test_in_a_group_each_face_has_its_inset_and_none_is_covered():
+    picture = np.full((667, 1000, 3), 90, np.uint8)
+    places = [(667, 285, 136), (198, 58, 133), (303, 230, 128), (513, 306, 126), (427, 209, 102)]
+    faces = [Face(box=Box(left=x, top=y, width=side, height=side), label="happy", confidence=0.9,
+                  probabilities={"happy": 0.9, "sad": 0.06, "neutral": 0.04})
+             for x, y, side in places]  # fmt: skip
+    maps = np.linspace(-1, 1, 5 * 48 * 48, dtype=np.float32).reshape(5, 48, 48)
+    crops = np.full((5, 1, 48, 48), 200, np.uint8)
+    marked = annotate(picture, faces, maps=maps, crops=crops)
+    for x, y, side in places:
+        if (x, y) != (427, 209):  # two boxes reach into this one
+            inside = marked[y + 8 : y + side - 8, x + 8 : x + side - 8]
+            assert (inside == 90).all(), (x, y)
+    light = (marked.min(axis=2) > 150).sum()  # the crops below the maps
+    alone = annotate(picture, faces[:1], maps=maps[:1], crops=crops[:1])
+    assert light > 4 * (alone.min(axis=2) > 150).sum()
 
 
 def test_marked_pictures_of_any_size_and_face():
@@ -154,6 +191,10 @@ def test_the_timeline_has_a_panel_a_face_and_says_what_it_left_out(tmp_path):
     assert "face 13" not in text
     assert "and 2 more faces" in text
     assert "happy 50 %" in text
+    assert "grey below: unsure" in text
+    sure = [{"time": 0.0, "faces": [{"id": 1, "unsure": False, "probabilities": {"happy": 1.0}}]}]
+    svg, _ = draw_timeline(sure, tmp_path / "sure", seconds=0.0, count=1, name="clip.mp4")
+    assert "unsure" not in svg.read_text()
 
 
 def test_the_live_table():

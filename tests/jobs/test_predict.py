@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,6 +82,37 @@ def test_what_did_not_change_is_not_scored_again(place):
     assert [row["label"] for row in rows[:3]] == ["happy", "sad", ""]
 
 
+def test_what_the_system_refused_is_tried_again(place, monkeypatch):
+    """Nothing of a file changes where only the right to read it was missing."""
+    real, forbidden = Path.open, {"1.png", "clip.mp4"}
+
+    def refuse(self, *args, **more):
+        if self.name in forbidden:
+            raise PermissionError(13, "Permission denied", str(self))
+        return real(self, *args, **more)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    done = run(place, csv=place / "f.csv")
+    assert (done.scored, done.skipped) == (5, 3)
+    forbidden.clear()
+    done = run(place, csv=place / "f.csv")
+    assert (done.scored, done.kept, done.skipped) == (2, 3, 1)
+
+
+def test_a_folder_that_cannot_be_read_is_told_of(place, monkeypatch):
+    real = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("sub"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    done = run(place)
+    assert (done.files, done.skipped) == (5, 2)
+    assert done.problems[-1] == f"{place}/in/sub: cannot be read (Permission denied)"
+
+
 def test_a_stop_loses_the_file_in_hand_and_the_same_command_goes_on(place):
     stops = iter([False, False, True])
 
@@ -101,6 +134,91 @@ def test_a_stop_loses_the_file_in_hand_and_the_same_command_goes_on(place):
     assert (place / "out" / "faces.csv").read_text() == alone.read_text()
 
 
+def test_copies_drawn_otherwise_are_drawn_again(place):
+    options = {"annotate": place / "marked"}
+    assert run(place, **options, drawing="en").scored == 5
+    assert run(place, **options, drawing="en").scored == 0
+    done = run(place, **options, drawing="en explain")
+    assert (done.scored, done.notes) == (4, [])  # all but the broken one
+    assert run(place, **options, drawing="en explain").scored == 0
+
+
+def test_each_of_two_pictures_of_one_name_has_a_copy_and_originals_stay(place):
+    for name, value in (("a", 150), ("b", 200)):
+        (place / name).mkdir()
+        Image.fromarray(square(value)).save(place / name / "1.png")
+    run(place, place / "a/1.png", place / "b/1.png", annotate=place / "b")
+    assert np.array_equal(np.asarray(Image.open(place / "b/1.png")), square(200))
+    assert np.array_equal(np.asarray(Image.open(place / "b/a/1.png")), 255 - square(150))
+    assert np.array_equal(np.asarray(Image.open(place / "b/b/1.png")), 255 - square(200))
+
+
+def test_names_may_be_as_long_as_the_system_lets_them(place):
+    """Temporary files beside them have longer names."""
+    picture, clip = "笑" * 83 + "aa.png", "笑" * 80 + ".mp4"
+    (place / "in" / "0.png").rename(place / "in" / picture)
+    (place / "in" / "sub" / "clip.mp4").rename(place / "in" / clip)
+    table = place / ("t" * 230 + ".csv")
+    done = run(place, place / "in" / picture, place / "in" / clip, csv=table,
+               annotate=place / "m")  # fmt: skip
+    assert done.skipped == 0
+    assert table.exists()
+    assert (place / "m" / picture).exists()
+    assert (place / "m" / clip).exists()
+
+
+def test_names_that_are_no_text(place):
+    """OpenCV ends the process on them."""
+    folder = place / os.fsdecode(b"caf\xe9")
+    (place / "in").rename(folder)
+    clip = folder / "sub" / os.fsdecode(b"\xff.mp4")
+    (folder / "sub" / "clip.mp4").rename(clip)
+    done = run(place, folder, csv=folder / "f.csv", annotate=folder / "m")
+    assert (done.files, done.clips, done.skipped) == (5, 1, 1)
+    assert (folder / "m" / folder.name / "sub" / clip.name).exists()
+    assert b"\xff.mp4,0.0,0,1" in (folder / "f.csv").read_bytes()
+
+
+def test_a_picture_wider_than_a_jpeg_can_be_does_not_stop_the_rest(place):
+    Image.new("RGB", (66_000, 4)).save(place / "in" / "0.bmp")
+    done = run(place, annotate=place / "m")
+    assert (done.files, done.skipped) == (6, 1)
+    with Image.open(place / "m" / "in" / "0.bmp.jpg") as marked:
+        assert marked.size == (65_500, 3)
+
+
+def test_a_folder_is_not_marked_within_itself(place):
+    with pytest.raises(OptionError, match="the pictures to read lie there"):
+        run(place, annotate=place / "in")
+
+
+@pytest.mark.parametrize("name", ["in", "pipe", "same.csv"])
+def test_a_table_takes_no_place_of_a_device_a_folder_or_another_table(place, name):
+    os.mkfifo(place / "pipe")
+    other = {"parquet": place / "same.csv"} if name == "same.csv" else {}
+    with pytest.raises(OptionError, match=f"{name}: ") as told:
+        run(place, csv=place / name, **other)
+    assert "\n" not in str(told.value)
+    assert not list(place.glob("*.jsonl"))
+
+
+def test_a_forgotten_name_of_a_table_costs_no_picture(place):
+    """A shell makes of ``--csv in/*.png`` that the first picture is the table."""
+    before = (place / "in" / "0.png").read_bytes()
+    for kind in ("csv", "parquet"):
+        with pytest.raises(OptionError, match=r"0.png: a table would be written over"):
+            run(place, place / "in" / "1.png", **{kind: place / "in" / "0.png"})
+    assert (place / "in" / "0.png").read_bytes() == before
+
+
+def test_a_problem_is_one_line_whatever_the_name(place):
+    (place / "in" / "a\nb.jpg").write_bytes(b"none")
+    problems = run(place).problems
+    assert len(problems) == 2
+    assert problems[0].count("nb.jpg") == 1
+    assert not any("\n" in one for one in problems)
+
+
 def test_a_stop_in_a_clip_leaves_no_half_of_it(place):
     class Stop(BaseException):
         pass
@@ -113,9 +231,13 @@ def test_a_stop_in_a_clip_leaves_no_half_of_it(place):
     options = PredictOptions(annotate=place / "marked", video=VideoOptions(every=0.0))
     with pytest.raises(Stop):
         predict([place / "in"], predictor(), options, draw=stop)
-    assert [p.name for p in (place / "marked").rglob("*clip*")] == []
     lines = (place / "marked" / "scored.jsonl").read_text().splitlines()
     assert [("key" in json.loads(line)) for line in lines] == [False] + [True] * 4
+    assert [p.name for p in (place / "marked").rglob("*clip*")] == []
+    left = place / "marked" / "in" / "sub" / ".clip.abcd_123.tmp.mp4"
+    left.touch()  # by a kill, after which nobody could tidy up
+    run(place, annotate=place / "marked")
+    assert [p.name for p in left.parent.iterdir()] == ["clip.mp4"]
 
 
 def test_marked_copies_and_what_is_missing_of_them(place):
@@ -126,7 +248,7 @@ def test_marked_copies_and_what_is_missing_of_them(place):
     assert np.array_equal(np.asarray(Image.open(marked / "0.png")), 255 - square(150))
     (marked / "2.png").unlink()
     done = run(place, **options)
-    assert done.scored == 2  # the one without a copy, and the broken one, which has none either
+    assert done.scored == 1  # the one without a copy; of the broken one there can be none
     assert (marked / "2.png").exists()
     # Copies lie in a folder that is read, and are no input.
     assert run(place, place / "in", csv=place / "f.csv", annotate=place / "in" / "m").files == 5

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 from predictors import predictor, square
 
+from mien.predict import batch
 from mien.predict.batch import find, read_pictures
 
 
@@ -32,6 +33,40 @@ def test_folders_files_and_patterns(place, monkeypatch):
     assert names(place, without=[place / "out"])[-1].endswith("a/b/3.mp4")
     monkeypatch.chdir(place / "a")
     assert names(".") == ["a/1.PNG", "a/2.jpg", "a/b/3.mp4"]
+
+
+def test_no_two_have_one_name(place, monkeypatch):
+    """Marked copies bear these names: one would be written over the other."""
+    for name in ("a/9.jpg", "b/9.jpg", "b/pics/8.jpg", "c/pics/8.jpg"):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).touch()
+    assert names(place / "a/9.jpg", place / "b/9.jpg", place / "7.jpg") == [
+        "a/9.jpg", "b/9.jpg", "7.jpg",
+    ]  # fmt: skip
+    assert names(place / "[ab]/*.jpg") == ["a/2.jpg", "a/9.jpg", "b/9.jpg"]
+    assert names(place / "b/pics", place / "c/pics") == ["b/pics/8.jpg", "c/pics/8.jpg"]
+    assert names(place / "b/*/8.jpg", place / "c/pics") == ["pics/8.jpg", "c/pics/8.jpg"]
+    monkeypatch.chdir(place / "b" / "pics")
+    assert names("..") == ["b/9.jpg", "b/pics/8.jpg"]
+    assert names("../*.jpg", "*.jpg") == ["9.jpg", "8.jpg"]
+
+
+def test_a_pattern_passes_by_what_was_written_below_it(place):
+    written = [place / "out"]
+    assert "out/6.jpg" in names(place / "**/*.jpg")
+    assert names(place / "**/*.jpg", without=written)[:2] == ["7.jpg", "a/2.jpg"]
+    assert "out/6.jpg" not in names(place / "**/*.jpg", without=written)
+    assert names(place / "*", without=written) == ["7.jpg", "a/1.PNG", "a/2.jpg", "a/b/3.mp4"]
+    assert names(place / "out/*", without=written) == ["6.jpg"]  # what is named itself is meant
+    assert names(place / "out/6.jpg", without=written) == ["6.jpg"]
+
+
+def test_pictures_of_kinds_that_are_not_read_are_told_of_and_timelines_are_no_pictures(tmp_path):
+    for name in ("1.HEIC", "2.jpg", "3.avif", "4.txt", "clip.mp4.timeline.png"):
+        (tmp_path / name).touch()
+    assert [Path(name).name for name in names(tmp_path)] == ["1.HEIC", "2.jpg", "3.avif"]
+    told = list(read_pictures(find([tmp_path / "1.HEIC"]), predictor()))
+    assert told[0].problem == "an empty file"
 
 
 def test_what_is_named_twice_comes_once(place):
@@ -65,7 +100,27 @@ def test_pictures_come_in_order_with_problems_among_them(tmp_path):
     assert len(model.classifier.batches) == 1
 
 
-def test_batches_are_bounded_and_nothing_is_read_far_ahead(tmp_path):
+def test_a_problem_does_not_name_its_file_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a\nb.jpg", "x" * 130 + ".jpg"):
+        (tmp_path / name).write_bytes(b"none")
+    problems = [read.problem for read in read_pictures(find(["."]), predictor())]
+    assert [p[:21] for p in problems] == ["no picture in any of "] * 2
+
+
+def test_what_is_found_does_not_wait_for_a_full_batch(tmp_path, monkeypatch):
+    """A kill loses what waits: with a slow search that would be half a minute of work."""
+    monkeypatch.setattr(batch, "_SECONDS", 0.0)
+    save(tmp_path, [100] * 10)
+    model = predictor()
+    read = read_pictures(find([tmp_path]), model, workers=1)
+    next(read)
+    assert model.classifier.batches == [1]
+    assert sum(1 for _ in read) == 9
+
+
+def test_batches_are_bounded_and_nothing_is_read_far_ahead(tmp_path, monkeypatch):
+    monkeypatch.setattr(batch, "_SECONDS", 60.0)
     save(tmp_path, [100] * 80)
     taken = 0
 

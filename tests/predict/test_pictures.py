@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from predictors import predictor
 
 from mien.data import pictures as reading
 from mien.errors import DataError, OptionError
@@ -99,3 +100,9 @@ def test_arrays_of_another_layout_say_what_to_give() -> None:
 def test_one_or_several() -> None:
     assert all(map(is_one, ["a.png", Path("a"), b"", RGB, face(0), Image.new("L", (1, 1))]))
     assert not any(map(is_one, [[RGB], (RGB,), RGB[None], iter([RGB])]))
+
+
+def test_an_open_file_is_not_taken_for_many_pictures() -> None:
+    """To go through one gives its lines, as bytes."""
+    with pytest.raises(OptionError, match="the picture: BytesIO; give a path, bytes"):
+        predictor().predict(io.BytesIO(encoded(RGB)))

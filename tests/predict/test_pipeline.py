@@ -154,6 +154,8 @@ def test_threads_share_a_predictor() -> None:
 def test_load_names_what_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="no detector is called"):
         mien.load(detector="dlib")
+    with pytest.raises(OptionError, match="detector None: give 'haar'"):
+        mien.load(detector=None)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="detector_model goes with the name"):
         mien.load(detector=FakeDetector(), detector_model="x")
     with pytest.raises(mien.MienError, match="No such file"):

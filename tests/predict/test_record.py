@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mien.errors import RunError
+from mien.predict import record as record_module
 from mien.predict.record import Record, key_of
 
 ABOUT = {"model": "a"}
@@ -65,6 +66,40 @@ def test_another_model_begins_anew(tmp_path):
     with Record(tmp_path / "r.jsonl", {"model": "b"}) as record:
         assert record.begun_anew
         assert len(record.known()) == 0
+
+
+def test_a_file_of_somebody_else_stays_as_it_is(tmp_path):
+    for text in ('{"score": 3}\n', "hello", "[1]\n"):
+        (tmp_path / "r.jsonl").write_text(text)
+        with pytest.raises(RunError, match=r"r\.jsonl: no record of mien's"):
+            Record(tmp_path / "r.jsonl", ABOUT)
+        assert (tmp_path / "r.jsonl").read_text() == text
+
+
+def test_what_may_pass_is_known_until_the_record_is_read_again(tmp_path):
+    with Record(tmp_path / "r.jsonl", ABOUT) as record:
+        record.add(1, {"file": "a", "problem": "cannot be read", "again": True})
+        record.add(2, {"file": "b"})
+        assert record.entry(1)["file"] == "a"
+    with Record(tmp_path / "r.jsonl", ABOUT) as record:
+        assert record.known().tolist() == [2]
+        assert record.entry(1) is None
+
+
+def test_looking_up_between_additions_does_not_sort_each_time(tmp_path, monkeypatch):
+    """A folder of a million in which every second file is new must not take days."""
+    monkeypatch.setattr(record_module, "_RECENT", 10)
+    sorts = []
+    real = np.argsort
+    monkeypatch.setattr(
+        record_module.np, "argsort", lambda *a, **k: sorts.append(1) or real(*a, **k)
+    )
+    with Record(tmp_path / "r.jsonl", ABOUT) as record:
+        for n in range(100):
+            record.add(n, {"file": str(n)})
+            assert record.entry(n // 2)["file"] == str(n // 2)
+        assert record.known().tolist() == list(range(100))
+    assert len(sorts) <= 13
 
 
 def test_one_process_at_a_time(tmp_path):

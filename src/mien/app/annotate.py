@@ -35,6 +35,7 @@ _PLACES = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts",
            "/System/Library/Fonts", "/Library/Fonts", "C:/Windows/Fonts")  # fmt: skip
 _TAIWAN = {"NotoSansCJK-Regular.ttc": 3}  # the face with Taiwan's forms in a collection
 _BARS = 3
+_HIDDEN = 0.08  # of a panel's area, that it may hide of faces and other panels
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
@@ -133,7 +134,10 @@ class _Pen:
         """The panel with the answer and the bars of the most probable classes."""
         panel = self._panel(face, inset)
         left, top, hidden = self._place(face.box, *panel.size)
-        if face.box is not None and hidden > 0.08 * panel.width * panel.height:
+        if inset is not None and hidden > _HIDDEN * panel.width * panel.height:
+            panel = self._panel(face, inset, bars=0)
+            left, top, hidden = self._place(face.box, *panel.size)
+        if face.box is not None and hidden > _HIDDEN * panel.width * panel.height:
             # In a crowd the bars would cover other faces: a name along this one's lower edge.
             panel = self._panel(face, None, bars=0)
             box = _around(_corners(face.box))
@@ -163,7 +167,7 @@ class _Pen:
 
     def _panel(self, face: Face, inset: Image.Image | None, bars: int = _BARS) -> Image.Image:
         large = self._letters(2.9, face.box)
-        if not bars and face.box is not None:
+        if not bars and inset is None and face.box is not None:
             large = max(8, min(large, round(0.14 * face.box.width)))
         small = max(8, round(0.74 * large))
         big, plain = _font(large, self.language), _font(small, self.language)
@@ -225,7 +229,9 @@ class _Pen:
         left, top, right, bottom = _around(_corners(box))
         gap = 0.7 * self.unit
         spots = [(left, bottom + gap), (left, top - gap - high), (right + gap, top),
-                 (left - gap - wide, top), (left, bottom - high - gap)]  # fmt: skip
+                 (left - gap - wide, top), (right - wide, bottom + gap),
+                 (right - wide, top - gap - high), (right + gap, bottom - high),
+                 (left - gap - wide, bottom - high), (left, bottom - high - gap)]  # fmt: skip
         best, least = (0, 0), float("inf")
         for x, y in spots:
             inside_x = min(max(0, round(x)), max(0, width - wide))

@@ -14,21 +14,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import DataError, MienError, OptionError, RunError
+from mien.data.pictures import is_picture
+from mien.errors import DataError, MienError, OptionError, RunError, printable
 from mien.jobs.predict_files import (
     ClipSummary,
+    drop_left_over,
     frame_entry,
     make_parent,
     picture_entry,
     write_picture,
     write_tables,
 )
-from mien.predict.batch import Item, Read, find, read_pictures
-from mien.predict.clips import Clip, ClipWriter, open_clip
+from mien.predict.batch import Item, Read, find, may_pass, problem_of, read_pictures
+from mien.predict.clips import Clip, ClipWriter, is_clip, open_clip
 from mien.predict.pictures import read_picture
 from mien.predict.pipeline import Predictor
 from mien.predict.record import NAME, Record, key_of
 from mien.predict.video import VideoOptions, watch
+from mien.runs import check_place
 from mien.types import Face, Progress, silent
 
 # (picture uint8 H×W×3 RGB, its faces, seconds in a clip) to the picture to show, of the same size.
@@ -44,6 +47,7 @@ class PredictOptions:
     out: a folder for the record, ``faces.csv`` and what is drawn of clips. csv, parquet: files.
     annotate: a folder for annotated copies. clips: the ending of annotated clips. The record is
     in the first of these that is given, beside its file; without any nothing is kept.
+    drawing: tells one way to draw copies from another; those made otherwise are made again.
     workers: threads that decode and search; 0 for as many as there are cores.
     """
 
@@ -52,6 +56,7 @@ class PredictOptions:
     parquet: Path | None = None
     annotate: Path | None = None
     clips: str = ".mp4"
+    drawing: str = ""
     workers: int = 0
     video: VideoOptions = field(default_factory=VideoOptions)
 
@@ -90,7 +95,7 @@ class Predicted:
         if "problem" in entry:
             self.skipped += 1
             if len(self.problems) < 1000:
-                self.problems.append(f"{entry['file']}: {entry['problem']}")
+                self.problems.append(f"{printable(entry['file'])}: {entry['problem']}")
         elif "clip" in entry:
             self.clips += 1
         else:
@@ -119,7 +124,7 @@ def predict(
     """
     options = options or PredictOptions()
     done = Predicted()
-    _make_folders(options)
+    _make_folders(options, named)
     closed = [path for path in (options.out, options.annotate) if path]
     total = 0
     for _ in find(named, without=closed):
@@ -139,7 +144,7 @@ def predict(
     return done
 
 
-def _make_folders(options: PredictOptions) -> None:
+def _make_folders(options: PredictOptions, named: Sequence[str | Path]) -> None:
     for folder in (options.out, options.annotate):
         if folder:
             try:
@@ -149,6 +154,19 @@ def _make_folders(options: PredictOptions) -> None:
     for file in (options.csv, options.parquet):
         if file and not file.parent.is_dir():
             raise OptionError(f"{file}: there is no folder {file.parent}; make it first")
+        if file and (is_picture(file.name) or is_clip(file.name)):  # as in --csv *.jpg
+            raise OptionError(f"{file}: a table would be written over a picture or clip; name its "
+                              "file first")  # fmt: skip
+        try:
+            if file:
+                check_place(file)
+        except OSError as error:
+            raise OptionError(f"{file}: {error.strerror}; name a file") from error
+    if options.csv and options.parquet and options.csv.resolve() == options.parquet.resolve():
+        raise OptionError(f"{options.csv}: both tables would be written there; name two files")
+    marked = options.annotate
+    if marked and any(Path(one).is_dir() and marked.samefile(one) for one in named):
+        raise OptionError(f"--annotate {marked}: the pictures to read lie there; name another")
 
 
 def _about(predictor: Predictor, options: PredictOptions) -> dict[str, Any]:
@@ -199,10 +217,21 @@ class _Work:
             else:
                 yield from self._pictures(run)
 
-    def _drawn(self, item: Item) -> bool:
-        """Whether all is there that is drawn of an item."""
+    def _drawn(self, item: Item, key: int) -> bool:
+        """Whether all is there that is drawn of an item, and as it is wanted now."""
         place = self._place(item)
-        return place is None or place.exists()
+        if place is None:
+            return True
+        entry = self.record.entry(key) or {}
+        if "problem" in entry:
+            return True  # nothing of it can be drawn
+        return place.exists() and entry.get("drawn", "") == self.options.drawing
+
+    def _add(self, key: int, entry: dict[str, Any]) -> None:
+        """Keep what was said of an item, and how it was drawn."""
+        if self.draw is not None and self.options.annotate is not None and self.options.drawing:
+            entry["drawn"] = self.options.drawing
+        self.record.add(key, entry)
 
     def _place(self, item: Item) -> Path | None:
         """Where an item's annotated copy goes."""
@@ -234,7 +263,7 @@ class _Work:
             if problem is None:
                 problem = self._annotate(found)
             entry = picture_entry(found, problem)
-            self.record.add(key, entry)
+            self._add(key, entry)
             yield key, entry
 
     def _annotate(self, found: Read) -> str | None:
@@ -244,7 +273,7 @@ class _Work:
         try:
             picture = read_picture(found.item.path)
         except MienError as error:
-            return str(error)
+            return problem_of(error, found.item.path)
         write_picture(place, self.draw(picture, found.faces, None))
         return None
 
@@ -256,8 +285,10 @@ class _Work:
             self.record.drop_frames()
             if isinstance(error, RunError | OptionError):
                 raise
-            entry = {"file": item.path, "problem": str(error).removeprefix(f"{item.path}: ")}
-        self.record.add(key, entry)
+            entry = {"file": item.path, "problem": problem_of(error, item.path)}
+            if may_pass(error):
+                entry["again"] = True
+        self._add(key, entry)
         if self.on_clip and "clip" in entry:
             stored = self.record.entry(key) or {}
             self.on_clip(item, entry, list(self.record.frames(stored)))
@@ -268,6 +299,7 @@ class _Work:
         place, writer, summary = self._place(item), None, ClipSummary()
         if place is not None:
             make_parent(place)
+            drop_left_over(place)
             writer = ClipWriter(place, clip.width, clip.height, clip.rate)
         try:
             for frame in watch(clip, self.predictor, self.options.video):
@@ -278,14 +310,15 @@ class _Work:
                     shown = self.draw(frame.picture, frame.faces, frame.time)
                     writer.write(frame.time, shown)
                 if frame.number % 5 == 0:
-                    self.progress(f"frames of {Path(item.path).name}", frame.number, clip.count)
+                    name = printable(Path(item.path).name)
+                    self.progress(f"frames of {name}", frame.number, clip.count)
         except BaseException as error:
             if writer is not None:
                 writer.__exit__(type(error), error, None)
             raise
         if writer is not None:
             writer.__exit__(None, None, None)
-        self.done.notes += clip.notes
+        self.done.notes += map(printable, clip.notes)
         return summary.to_json(clip)
 
 
@@ -302,14 +335,14 @@ class _Done:
 
 
 def _runs(
-    items: Iterable[Item], known: NDArray[np.uint64], drawn: Callable[[Item], bool]
+    items: Iterable[Item], known: NDArray[np.uint64], drawn: Callable[[Item, int], bool]
 ) -> "Iterator[_Done | _New | list[_New]]":
     """Items in order, in runs: what is scored already, a clip, or pictures to read together."""
     pictures: list[_New] = []
     for item in items:
         key = key_of(item.path)
         at = int(np.searchsorted(known, np.uint64(key)))
-        old = at < len(known) and int(known[at]) == key and drawn(item)
+        old = at < len(known) and int(known[at]) == key and drawn(item, key)
         if (old or item.clip or len(pictures) == 512) and pictures:
             yield pictures
             pictures = []

@@ -1,5 +1,6 @@
 """What ``mien predict`` keeps of pictures and clips: entries of the record, tables, copies."""
 
+import glob
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,9 @@ from mien.predict.clips import Clip
 from mien.predict.record import Record
 from mien.predict.table import WRITERS, rows
 from mien.predict.video import Frame
-from mien.runs import write_atomic
+from mien.runs import temporary, write_atomic
+
+_JPEG_MOST = 65_500  # pixels along a side
 
 
 @dataclass
@@ -63,7 +66,8 @@ def frame_entry(frame: Frame) -> dict[str, Any]:
 def picture_entry(found: Read, problem: str | None) -> dict[str, Any]:
     """One picture as it stands in the record; with ``problem`` it was left out."""
     if problem is not None:
-        return {"file": found.item.path, "problem": problem}
+        again = {"again": True} if found.again else {}
+        return {"file": found.item.path, "problem": problem, **again}
     return {"file": found.item.path, "width": found.width, "height": found.height,
             "faces": [face.to_json() for face in found.faces]}  # fmt: skip
 
@@ -102,8 +106,15 @@ def make_parent(place: Path) -> None:
         raise RunError(f"{place.parent}: cannot be made ({error.strerror})") from error
 
 
+def drop_left_over(place: Path) -> None:
+    """Remove what a killed process left of a marked clip that was to come to ``place``."""
+    pattern = f"{glob.escape(temporary(place.stem))}????????.tmp{place.suffix}"
+    for left in place.parent.glob(pattern):
+        left.unlink(missing_ok=True)
+
+
 def write_picture(place: Path, picture: NDArray[np.uint8]) -> None:
-    """Write uint8 H×W×3 RGB as PNG where the name says so, else as JPEG.
+    """Write uint8 H×W×3 RGB as PNG where the name says so, else as JPEG, if need be made smaller.
 
     Raises:
         RunError: it cannot be encoded or written.
@@ -112,6 +123,11 @@ def write_picture(place: Path, picture: NDArray[np.uint8]) -> None:
 
     make_parent(place)
     suffix = ".png" if place.suffix.lower() == ".png" else ".jpg"
+    longest = max(picture.shape[:2])
+    if suffix == ".jpg" and longest > _JPEG_MOST:
+        height, width = (max(1, side * _JPEG_MOST // longest) for side in picture.shape[:2])
+        smaller = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+        picture = np.asarray(smaller, np.uint8)
     quality = [cv2.IMWRITE_JPEG_QUALITY, 92] if suffix == ".jpg" else []
     good, data = cv2.imencode(suffix, picture[..., ::-1], quality)
     if not good:

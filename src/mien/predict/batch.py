@@ -7,14 +7,16 @@ only in its thread, so memory does not grow with the number of pictures.
 
 import glob
 import os
-from collections import deque
+import time
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
+from mien.data.files import shown
 from mien.data.pictures import is_picture
 from mien.errors import MienError
 from mien.predict.clips import is_clip
@@ -25,7 +27,14 @@ from mien.types import Face
 
 _FACES = 64  # classified at once, about
 _PICTURES = 32  # waiting for that, at most
+_SECONDS = 1.0  # and for at most about this long: a kill loses what waits, and people watch
 _PATTERN = frozenset("*?[")
+# Kinds of pictures that cameras and programs make and that mien does not decode.
+_UNREAD = frozenset(
+    {".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".j2k", ".psd", ".tga", ".dng", ".cr2"}
+    | {".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"}
+)
+TIMELINE = ".timeline"  # ends the names of clips' figures, which are no pictures to read
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,62 +48,121 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What was found in one picture: its faces and size, or the problem in one line."""
+    """What was found in one picture: its faces and size, or the problem in one line.
+
+    again: the file could not be opened, which may be otherwise the next time.
+    """
 
     item: Item
     faces: tuple[Face, ...] = ()
     width: int = 0
     height: int = 0
     problem: str | None = None
+    again: bool = False
 
 
 def find(named: Iterable[str | Path], *, without: Iterable[Path] = ()) -> Iterator[Item]:
     """The pictures and clips of files, folders (with all below them) and patterns, in order.
 
-    A file that is named is taken whatever its ending; in folders endings decide. What lies in
-    another thing that is named comes once. Folders ``without`` are passed by, as are links to
-    folders. Memory: the names in one folder.
+    A file that is named is taken whatever its ending; in folders endings decide, and pictures of
+    kinds that mien does not decode come too, so that they are told of. What lies in another thing
+    that is named comes once. Folders ``without`` are passed by where they lie below a folder or
+    the fixed part of a pattern, as are links to folders and mien's own timelines. No two items
+    have one name. Memory: what is named, and the names in one folder.
     """
     closed = {os.path.realpath(path) for path in without}
-    tops = _tops(named)
-    for path, top in tops:
-        if path.is_dir():
-            yield from _below(path, closed, tops, top)
+    tops = _tops(named, closed)
+    for top in tops:
+        if top.folder:
+            yield from _below(top, closed)
         else:
-            yield Item(str(path), path.name, is_clip(path.name))
+            yield Item(str(top.path), top.name, is_clip(top.path.name))
 
 
-def _tops(named: Iterable[str | Path]) -> list[tuple[Path, str]]:
-    """What was named, patterns opened, each once, with its real path."""
-    found: dict[str, Path] = {}
+@dataclass(slots=True)
+class _Top:
+    """One thing that was named. real: where it truly lies. name: of its item, or their folder."""
+
+    path: Path
+    real: str
+    name: str
+    folder: bool
+
+
+def _tops(named: Iterable[str | Path], closed: set[str]) -> list[_Top]:
+    """What was named, patterns opened, each once."""
+    found: dict[str, _Top] = {}
     for one in named:
         path = Path(one)
+        tops = []
         if not path.exists() and _PATTERN & set(str(one)):
-            paths = [Path(p) for p in sorted(glob.glob(str(one), recursive=True))]  # noqa: PTH207
-        else:
-            paths = [path]
-        for each in paths or [path]:
-            found.setdefault(os.path.realpath(each), each)
-    folders = [real for real, path in found.items() if path.is_dir()]
-    inside = [tuple(f.rstrip(os.sep) + os.sep for f in folders if f != real) for real in found]
-    return [(path, real) for (real, path), outer in zip(found.items(), inside, strict=True)
-            if not real.startswith(outer)]  # fmt: skip
+            tops = _matches(str(one), closed)
+        for top in tops or [_top(path, path.name)]:
+            found.setdefault(top.real, top)
+    folders = {top.real for top in found.values() if top.folder}
+    kept = [t for t in found.values() if not any(str(p) in folders for p in Path(t.real).parents)]
+    _tell_apart(kept)
+    return kept
 
 
-def _below(
-    folder: Path, closed: set[str], tops: list[tuple[Path, str]], top: str
-) -> Iterator[Item]:
-    base = folder.name or Path(top).name
-    for place, folders, files in os.walk(folder):
+def _top(path: Path, name: str) -> _Top:
+    real = os.path.realpath(path)
+    if not name or ".." in Path(name).parts:  # would lead out of the folder of marked copies
+        name = Path(real).name
+    return _Top(path, real, name, path.is_dir())
+
+
+def _matches(pattern: str, closed: set[str]) -> list[_Top]:
+    """What a pattern fits, named from its fixed part on."""
+    parts = Path(pattern).parts
+    fixed = next(n for n, part in enumerate(parts) if _PATTERN & set(part))
+    base = os.path.realpath(Path(*parts[:fixed]))
+    inside = tuple(f + os.sep for f in closed if f.startswith(base.rstrip(os.sep) + os.sep))
+    found = []
+    for place in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207
+        path = Path(place)
+        top = _top(path, "/".join(path.parts[fixed:]) or path.name)
+        if not (top.real + os.sep).startswith(inside):
+            found.append(top)
+    return found
+
+
+def _tell_apart(tops: list[_Top]) -> None:
+    """Give those that would have one name, or lie in another's folder, more of their paths."""
+    parts, longer = 1, True
+    while longer:
+        parts, longer = parts + 1, False
+        names = Counter(top.name for top in tops)
+        folders = {top.name for top in tops if top.folder}
+        outer = [{str(p) for p in PurePath(top.name).parents} & folders for top in tops]
+        shared = set().union(*outer)
+        for top, others in zip(tops, outer, strict=True):
+            if names[top.name] > 1 or others or top.name in shared:
+                name = "/".join(Path(top.real).parts[1:][-parts:])
+                longer |= name != top.name
+                top.name = name
+
+
+def _below(top: _Top, closed: set[str]) -> Iterator[Item]:
+    refused: list[OSError] = []
+    for place, folders, files in os.walk(top.path, onerror=refused.append):
         folders[:] = sorted(
             f for f in folders
             if not f.startswith(".") and os.path.realpath(Path(place, f)) not in closed
         )  # fmt: skip
-        inner = os.path.relpath(place, folder)
+        inner = os.path.relpath(place, top.path)
         for name in sorted(files):
-            if not name.startswith(".") and (is_picture(name) or is_clip(name)):
-                below = os.path.normpath(os.path.join(base, inner, name))  # noqa: PTH118
+            if _wanted(name):
+                below = os.path.normpath(os.path.join(top.name, inner, name))  # noqa: PTH118
                 yield Item(os.path.join(place, name), below, is_clip(name))  # noqa: PTH118
+    for error in refused:  # to be read as if it were a picture, which says what is wrong with it
+        yield Item(str(error.filename), f"{top.name}/{Path(error.filename).name}", clip=False)
+
+
+def _wanted(name: str) -> bool:
+    if name.startswith(".") or name.endswith(TIMELINE + ".png"):
+        return False
+    return is_picture(name) or is_clip(name) or Path(name).suffix.lower() in _UNREAD
 
 
 def read_pictures(
@@ -107,6 +175,7 @@ def read_pictures(
     workers = workers or min(8, len(os.sched_getaffinity(0)))
     waiting: deque[Future[_Searched]] = deque()
     ready: list[_Searched] = []
+    begun = time.monotonic()
     with ThreadPoolExecutor(workers, "mien-search") as pool:
         try:
             for item in items:
@@ -114,9 +183,11 @@ def read_pictures(
                 # One more than works: a slow picture at the head must not idle the others.
                 if len(waiting) > 2 * workers:
                     ready.append(waiting.popleft().result())
-                if sum(len(one.cut.crops) for one in ready) >= _FACES or len(ready) >= _PICTURES:
+                late = time.monotonic() - begun >= _SECONDS
+                many = sum(len(one.cut.crops) for one in ready) >= _FACES
+                if late or many or len(ready) >= _PICTURES:
                     yield from _classified(ready, predictor)
-                    ready = []
+                    ready, begun = [], time.monotonic()
             ready += [future.result() for future in waiting]
             yield from _classified(ready, predictor)
         finally:
@@ -131,6 +202,22 @@ class _Searched:
     width: int = 0
     height: int = 0
     problem: str | None = None
+    again: bool = False
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether it was the system that refused a file, and not what is in it."""
+    cause = error.__cause__
+    # Pillow raises OSError, without a number, for what is in a file as well.
+    return isinstance(cause, OSError) and cause.errno is not None
+
+
+def problem_of(error: Exception, path: str) -> str:
+    """What an error says of a file, without the file's name at its front."""
+    text = str(error)
+    for name in (path, str(Path(path))):
+        text = text.removeprefix(f"{name}: ").removeprefix(f"{shown(name)}: ")
+    return text
 
 
 def _search(item: Item, predictor: Predictor) -> _Searched:
@@ -140,11 +227,12 @@ def _search(item: Item, predictor: Predictor) -> _Searched:
     except MienError as error:
         size, channels = predictor.classifier.size, predictor.classifier.channels
         nothing = Cut(crops=np.empty((0, channels, size, size), np.uint8), wanted=())
-        return _Searched(item, nothing, problem=str(error).removeprefix(f"{item.path}: "))
+        problem = problem_of(error, item.path)
+        return _Searched(item, nothing, problem=problem, again=may_pass(error))
     return _Searched(item, cut, picture.shape[1], picture.shape[0])
 
 
 def _classified(ready: list[_Searched], predictor: Predictor) -> Iterator[Read]:
     for one, faces in zip(ready, predictor.read([r.cut for r in ready]), strict=True):
         own = tuple(kept(faces, others=predictor.keep_others))
-        yield Read(one.item, own, one.width, one.height, one.problem)
+        yield Read(one.item, own, one.width, one.height, one.problem, one.again)

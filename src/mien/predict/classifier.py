@@ -84,7 +84,8 @@ def open_classifier(
     try:
         from mien.predict.torch_classifier import TorchClassifier
     except ModuleNotFoundError as error:
-        raise MissingExtraError(f"{weights} (a model without an ONNX form)", "train") from error
+        why = "backend torch" if backend == "torch" else f"{weights} (a model without an ONNX form)"
+        raise MissingExtraError(why, "train") from error
     return TorchClassifier(weights, threads=threads, name=name)
 
 

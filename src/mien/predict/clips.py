@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import OptionError, RecordError, RunError
+from mien.runs import temporary
 
 SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts"}
@@ -134,8 +135,8 @@ def open_clip(path: Path | str) -> Clip:
         raise RecordError(f"{path}: an empty file")
     if not _is_container(start):
         raise RecordError(f"{path}: no clip of a known kind (mp4, mov, mkv, webm, avi, mpeg, …)")
-    with _hushed():
-        capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+    with _hushed(), _as_text(path.absolute()) as name:
+        capture = cv2.VideoCapture(name, cv2.CAP_FFMPEG)
     if not capture.isOpened():
         raise RecordError(f"{path}: no clip that can be decoded (damaged, or cut off)")
     clip = Clip(capture, str(path))
@@ -189,15 +190,15 @@ class ClipWriter:
         self._start: float | None = None
         try:
             handle, name = tempfile.mkstemp(
-                dir=path.parent, prefix=f".{path.stem}.", suffix=f".tmp{path.suffix}"
+                dir=path.parent, prefix=temporary(path.stem), suffix=f".tmp{path.suffix}"
             )
         except OSError as error:
             raise RunError(f"{path}: cannot be written ({error.strerror})") from error
         os.close(handle)
         self._temporary = Path(name)
-        with _hushed():
+        with _hushed(), _as_text(self._temporary) as text:
             self._writer = cv2.VideoWriter(
-                name, cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*CODECS[path.suffix]), self.rate,
+                text, cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*CODECS[path.suffix]), self.rate,
                 self._size,
             )  # fmt: skip
         if not self._writer.isOpened():
@@ -236,6 +237,20 @@ class ClipWriter:
         os.umask(mask)
         self._temporary.chmod(0o666 & ~mask)
         self._temporary.replace(self.path)
+
+
+@contextlib.contextmanager
+def _as_text(path: Path) -> Iterator[str]:
+    """A name of a file for OpenCV, which ends the process on one that is no text in UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        with tempfile.TemporaryDirectory(prefix="mien-") as folder:
+            link = Path(folder, f"clip{path.suffix}")
+            link.symlink_to(path.absolute())
+            yield str(link)
+    else:
+        yield str(path)
 
 
 @contextlib.contextmanager

@@ -122,7 +122,7 @@ class HaarDetector:
         area = height * width * around.prod()
         most = (self.working * self.working * 0.75 / area) ** 0.5
         wanted = min(_MOST_ENLARGED, max(1.0, _ENLARGED_TO / max(height, width)))
-        factor = min(most, wanted, _LONGEST / max(height, width))
+        factor = float(min(most, wanted, _LONGEST / max(height, width)))
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         if factor != 1:
             size = (max(1, round(width * factor)), max(1, round(height * factor)))

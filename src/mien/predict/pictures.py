@@ -7,6 +7,7 @@ and up to four times that while it is being read. Any number of threads may read
 of 4 megapixels and more wait for each other.
 """
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ _MAX_BYTES = 64 * MIB
 
 
 def is_one(images: Any) -> bool:
-    """Whether ``images`` is one picture, not several."""
+    """Whether ``images`` is one picture, not several; an open file is one thing, of no use."""
+    if hasattr(images, "read"):
+        return True
     if isinstance(images, np.ndarray):
         return images.ndim != 4
     return isinstance(images, str | Path | bytes | bytearray | memoryview | Image.Image)
@@ -64,12 +67,16 @@ def several(images: Iterable[Any]) -> Iterable[tuple[Any, str | None]]:
 
 def _bytes(path: Path) -> bytes:
     try:
+        if path.is_dir():
+            os.scandir(path).close()  # where it is one that cannot be read, that is the cause
         if path.exists() and not path.is_file():
             raise DataError(f"{shown(str(path))}: not a plain file; give a picture")
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         raise DataError(f"{shown(str(path))}: cannot be read ({reason(error)})") from error
+    if not data:
+        raise DataError(f"{shown(str(path))}: an empty file")
     if len(data) > _MAX_BYTES:
         raise DataError(f"{shown(str(path))}: over {_MAX_BYTES // MIB} MiB; save it smaller")
     return data

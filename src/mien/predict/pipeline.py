@@ -72,6 +72,10 @@ def load(
         detector = open_detector(detector, model_file=detector_model)
     elif detector_model is not None:
         raise OptionError("detector_model goes with the name of a detector, not with an object")
+    if not callable(getattr(detector, "detect", None)):
+        raise OptionError(
+            f"detector {detector!r}: give 'haar', 'yunet', 'none', or an object with 'detect'"
+        )
     classifier = open_classifier(model, backend=backend, threads=threads)
     if views is None:
         views = 1 if detector.name == "none" else VIEWS[-1]

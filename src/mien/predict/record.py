@@ -5,6 +5,9 @@ line a file. The frames of a clip stand before the clip's line, so a clip that w
 none and is read again. Lines are written whole; one that a kill tore is cut off. A file counts as
 scored while its path, size and time of change are the same.
 
+What may pass (a file that could not be opened) is written with ``again`` and does not count when
+the record is read the next time.
+
 In memory are sixteen bytes a file, and no content.
 """
 
@@ -26,6 +29,7 @@ from numpy.typing import NDArray
 from mien.errors import RunError
 
 NAME = "scored.jsonl"
+_RECENT = 20_000
 _SYNC = 5.0  # seconds between calls of fsync; a kill loses nothing, a power cut this much
 
 
@@ -48,12 +52,15 @@ class Record:
     what results are made; a record made otherwise is begun anew, and ``begun_anew`` says so.
 
     Raises:
-        RunError: it cannot be written, or another process is writing to it.
+        RunError: it cannot be written, it is a file of somebody else's, or another process is
+            writing to it.
     """
 
     def __init__(self, path: Path | None, about: Mapping[str, Any]) -> None:
         self.begun_anew = False
         self._keys, self._places = array("Q"), array("Q")
+        # Said since those were last sorted: to sort a million after each file would take days.
+        self._recent: dict[int, int] = {}
         self._sorted: tuple[NDArray[np.uint64], NDArray[np.uint64]] | None = None
         self._synced = time.monotonic()
         try:
@@ -77,6 +84,8 @@ class Record:
         if first == head:
             self._read()
             return
+        if first and not head.startswith(first) and (_parsed(first) or {}).get("mien") != "scored":
+            raise RunError(f"{path}: no record of mien's; name another place for the results")
         self.begun_anew = bool(first)
         self._file.seek(0)
         self._file.truncate()
@@ -92,22 +101,23 @@ class Record:
                 break
             place += len(line)
             if "key" in entry:
-                self._note(int(entry["key"], 16), place - len(line))
+                if not entry.get("again"):
+                    self._keys.append(int(entry["key"], 16))
+                    self._places.append(place - len(line))
                 end = place
         self._file.seek(end)
         self._file.truncate()
 
-    def _note(self, key: int, place: int) -> None:
-        self._keys.append(key)
-        self._places.append(place)
-        self._sorted = None
-
     def known(self) -> NDArray[np.uint64]:
         """The keys of all files that are scored, ascending."""
+        self._sorted = None
         return self._index()[0]
 
     def _index(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        if self._sorted is None:
+        if self._sorted is None or len(self._recent) >= _RECENT:
+            self._keys.extend(self._recent)
+            self._places.extend(self._recent.values())
+            self._recent = {}
             keys = np.array(self._keys, dtype=np.uint64)
             places = np.array(self._places, dtype=np.uint64)
             order = np.argsort(keys, kind="stable")
@@ -137,15 +147,18 @@ class Record:
         if time.monotonic() - self._synced > _SYNC:
             os.fsync(self._file.fileno())
             self._synced = time.monotonic()
-        self._note(key, place)
+        self._recent[key] = place
 
     def entry(self, key: int) -> dict[str, Any] | None:
         """The last that was said of a file, or None."""
         keys, places = self._index()
-        found = int(np.searchsorted(keys, np.uint64(key), side="right")) - 1
-        if found < 0 or int(keys[found]) != key:
-            return None
-        self._file.seek(int(places[found]))
+        place = self._recent.get(key)
+        if place is None:
+            found = int(np.searchsorted(keys, np.uint64(key), side="right")) - 1
+            if found < 0 or int(keys[found]) != key:
+                return None
+            place = int(places[found])
+        self._file.seek(place)
         return _parsed(self._file.readline())
 
     def frames(self, entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

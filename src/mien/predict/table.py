@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from mien.errors import MissingExtraError, RunError
+from mien.runs import check_place, temporary
 
 _FIXED = {
     "file": str, "time": float, "frame": int, "id": int, "left": float, "top": float,
@@ -129,23 +130,24 @@ def _parts(found: Iterable[Mapping[str, Any]]) -> Iterator[list[dict[str, Any]]]
 @contextmanager
 def _in_place(path: Path) -> Iterator[IO[bytes]]:
     """A temporary file beside ``path`` that takes its place when all went well."""
-    temporary = None
+    made = None
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        temporary = Path(name)
+        check_place(path)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=temporary(path.name), suffix=".tmp")
+        made = Path(name)
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         mask = os.umask(0o077)
         os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
+        made.chmod(0o666 & ~mask)
+        made.replace(path)
     except OSError as error:
         raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        if made is not None:
+            made.unlink(missing_ok=True)
 
 
 WRITERS: dict[str, Callable[[Path, Iterable[Mapping[str, Any]], Sequence[str]], None]] = {

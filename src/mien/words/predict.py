@@ -7,7 +7,6 @@ ENGLISH = {
     "figure-timeline-about": "{name}: {seconds} s, {frames} frames; running means",
     "figure-face": "face {id}",
     "figure-seconds-axis": "seconds",
-    "figure-probability": "probability",
     "figure-unsure-band": "grey below: unsure",
     "figure-more-faces": "and {n} more faces, seen for less long",
 }
@@ -19,7 +18,6 @@ CHINESE = {
     "figure-timeline-about": "{name}：{seconds} 秒，{frames} 個影格；滑動平均",
     "figure-face": "臉 {id}",
     "figure-seconds-axis": "秒",
-    "figure-probability": "機率",
     "figure-unsure-band": "下方灰色：不確定",
     "figure-more-faces": "另有 {n} 張臉，出現時間較短",
 }

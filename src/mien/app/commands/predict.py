@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.app import options as opt
-from mien.errors import OptionError
+from mien.errors import OptionError, printable
 
 if TYPE_CHECKING:
     from mien.jobs.predict import Draw, Predicted, PredictOptions
@@ -102,6 +102,10 @@ def run(
     catalogue(language)
     if (camera is None) == (not paths):
         raise OptionError("name pictures, clips or folders, or a camera with --camera 0")
+    places = {"--out": out, "--csv": csv, "--parquet": parquet, "--annotate": annotate}
+    if camera is not None and any(places.values()):
+        name = next(name for name, place in places.items() if place)
+        raise OptionError(f"{name}: a camera's faces are shown and not kept; --json writes them")
     if clips not in ("mp4", "webm"):
         raise OptionError(f"--clips {clips}: mp4 or webm")
     if explain and annotate is None:
@@ -126,7 +130,8 @@ def run(
     from mien.jobs.predict import PredictOptions
 
     options = PredictOptions(out=out, csv=csv, parquet=parquet, annotate=annotate,
-                             clips=f".{clips}", workers=workers, video=video)  # fmt: skip
+                             clips=f".{clips}", workers=workers, video=video,
+                             drawing=f"{language} explain" if explain else language)  # fmt: skip
     _files(paths or [], model, predictor, options, explain, language, json_out)
 
 
@@ -184,6 +189,7 @@ def _timeline(options: "PredictOptions", language: str) -> Callable[..., None] |
     if folder is None:
         return None
     from mien.app import console
+    from mien.predict.batch import TIMELINE
 
     def draw(item: Any, entry: Mapping[str, Any], frames: list[dict[str, Any]]) -> None:
         if not frames:
@@ -193,11 +199,11 @@ def _timeline(options: "PredictOptions", language: str) -> Callable[..., None] |
         except ModuleNotFoundError:
             console.say("no timeline is drawn: it needs the extra 'train', for matplotlib")
             return
-        stem = folder / f"{item.name}.timeline"
+        stem = folder / f"{item.name}{TIMELINE}"
         stem.parent.mkdir(parents=True, exist_ok=True)
         clip = entry["clip"]
         draw_timeline(frames, stem, seconds=clip["seconds"], count=clip["frames"],
-                      name=Path(item.path).name, language=language)  # fmt: skip
+                      name=printable(Path(item.path).name), language=language)  # fmt: skip
 
     return draw
 
@@ -213,7 +219,7 @@ class _Json:
         import json
         import sys
 
-        hidden = {"key", "frames_from"}
+        hidden = {"key", "frames_from", "drawn", "again"}
         plain = {name: value for name, value in entry.items() if name not in hidden}
         sys.stdout.write("[\n" if not self._count else ",\n")
         sys.stdout.write(json.dumps(plain, ensure_ascii=False))
@@ -236,14 +242,17 @@ class _Table:
         self._table = console.PlainTable(
             "", "file", "face", "answer", "confidence", "second", "seen"
         )
+        # In a narrow terminal a name takes several lines, and the answers stay whole.
+        self._table.columns[0].no_wrap, self._table.columns[0].overflow = False, "fold"
 
     def tell(self, entry: Mapping[str, Any]) -> None:
         """One file."""
         if "problem" in entry:
             return
-        name, faces = entry["file"], entry["clip"]["faces"] if "clip" in entry else entry["faces"]
+        name = printable(entry["file"])
+        faces = entry["clip"]["faces"] if "clip" in entry else entry["faces"]
         if not faces:
-            self._row(name, "", "no face", "", "", "")
+            self._row(name, "", self._name("no face"), "", "", "")
         for number, face in enumerate(faces, 1):
             if "clip" in entry:
                 self._clip_face(name if number == 1 else "", face)
@@ -255,7 +264,7 @@ class _Table:
         where = f"{face['box']['width']:.0f} px" if face["box"] else ""
         answer = face["answer"]
         if face["unsure"] and not face["not_a_face"]:
-            answer = f"unsure ({self._name(face['label'])})"
+            answer = f"{self._name('unsure')} ({self._name(face['label'])})"
         self._row(name, str(number), self._name(answer), f"{100 * face['confidence']:.0f} %",
                   second, where)  # fmt: skip
 
@@ -310,7 +319,10 @@ def _report(done: "Predicted", options: "PredictOptions", json_out: bool) -> Non
     if done.files > 1 or done.kept:
         before = f", {done.kept:,} of them before" if done.kept else ""
         read = done.files - done.skipped
-        console.show(f"\n{read:,} files read{before}; {done.faces:,} faces in pictures")
+        pictures = done.files - done.clips - done.skipped
+        faces = f"{done.faces:,} face{'' if done.faces == 1 else 's'} in pictures"
+        console.show(f"\n{read:,} file{'' if read == 1 else 's'} read{before}"
+                     + (f"; {faces}" if pictures else ""))  # fmt: skip
     written = [str(path) for path in (*done.written, options.annotate) if path]
     if written:
         console.show(f"written: {', '.join(written)}")

@@ -44,6 +44,8 @@ def draw_timeline(
         about = word("timeline-about", name=name, seconds=f"{seconds:.1f}", frames=f"{count:,}")
         if more:
             about += "   ·   " + word("more-faces", n=more)
+        if any(any(faces[number][2]) for number in shown):
+            about += "   ·   " + word("unsure-band")
         style.headline(figure, word("timeline"), about)
         for row, number in enumerate(shown):
             top = _TOP + row * (_PANEL + _GAP)
