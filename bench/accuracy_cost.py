@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from matplotlib.ticker import LogLocator
 
 from mien.app.figures import style
 from mien.data.loader import Pictures
@@ -41,7 +42,7 @@ class Entry:
         self.recipe = recipe_from_json(record["recipe"])
         self.images = record["data"]["training_images"]
         self.teachers = record["options"].get("teachers", [])
-        self.runs, self.name = [run], self.recipe.name + ("+teachers" if self.teachers else "")
+        self.runs, self.name = [run], self.recipe.name + (", taught" if self.teachers else "")
         self.paces, self.faces = [], []
 
     def like(self, record):
@@ -186,10 +187,12 @@ def draw(entries, stem, threads):
             axes.margins(0.22, 0.12)
             axes.grid(axis="y")
             axes.set_xlabel(label)
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.xaxis.set_minor_formatter(lambda value, _: "")
             if name == "minutes":
                 axes.set_ylabel("accuracy, %")
+            name_points(axes, entries, name)
         style.save(figure, stem)
 
 
@@ -201,8 +204,25 @@ def point(axes, entry, cost):
     color = style.VERMILLION if entry.teachers else style.BLUE
     axes.plot([cost, cost], [mean - half, mean + half], color=color, alpha=0.35)
     axes.plot([cost], [mean], "o", color=color, markersize=6, markeredgecolor=style.PAPER)
-    axes.annotate(entry.name, (cost, mean), xytext=(6, 4), textcoords="offset points",
-                  size=style.SMALL)  # fmt: skip
+
+
+def name_points(axes, entries, cost):
+    """Each point's name beside it, where no other name is."""
+    sides = ((6, 4, "left"), (6, -11, "left"), (-6, 4, "right"), (-6, -11, "right"))
+    taken = []
+    renderer = axes.figure.canvas.get_renderer()
+    for entry in entries:
+        at = (getattr(entry, cost), statistics.mean(entry.accuracies("without_copies")))
+        for x, y, aligned in sides:
+            text = axes.annotate(entry.name, at, xytext=(x, y), textcoords="offset points",
+                                 size=style.SMALL, ha=aligned)  # fmt: skip
+            room = text.get_window_extent(renderer)
+            if not any(room.overlaps(other) for other in taken):
+                break
+            text.remove()
+        else:
+            axes.add_artist(text)
+        taken.append(room)
 
 
 if __name__ == "__main__":
