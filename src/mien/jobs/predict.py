@@ -14,24 +14,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.pictures import is_picture
 from mien.errors import DataError, MienError, OptionError, RunError, printable
 from mien.jobs.predict_files import (
     ClipSummary,
     drop_left_over,
     frame_entry,
+    make_folders,
     make_parent,
     picture_entry,
     write_picture,
     write_tables,
 )
 from mien.predict.batch import Item, Read, find, may_pass, problem_of, read_pictures
-from mien.predict.clips import Clip, ClipWriter, is_clip, open_clip
+from mien.predict.clips import Clip, ClipWriter, open_clip
 from mien.predict.pictures import read_picture
 from mien.predict.pipeline import Predictor
 from mien.predict.record import NAME, Record, key_of
 from mien.predict.video import VideoOptions, watch
-from mien.runs import check_place
 from mien.types import Face, Progress, silent
 
 # (picture uint8 H×W×3 RGB, its faces, seconds in a clip) to the picture to show, of the same size.
@@ -124,7 +123,7 @@ def predict(
     """
     options = options or PredictOptions()
     done = Predicted()
-    _make_folders(options, named)
+    make_folders(options.out, options.annotate, options.csv, options.parquet, named=named)
     closed = [path for path in (options.out, options.annotate) if path]
     total = 0
     for _ in find(named, without=closed):
@@ -142,31 +141,6 @@ def predict(
                  "parquet": options.parquet}  # fmt: skip
         done.written += write_tables(files, record, wanted, predictor.classifier.classes)
     return done
-
-
-def _make_folders(options: PredictOptions, named: Sequence[str | Path]) -> None:
-    for folder in (options.out, options.annotate):
-        if folder:
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise RunError(f"{folder}: cannot be made ({error.strerror})") from error
-    for file in (options.csv, options.parquet):
-        if file and not file.parent.is_dir():
-            raise OptionError(f"{file}: there is no folder {file.parent}; make it first")
-        if file and (is_picture(file.name) or is_clip(file.name)):  # as in --csv *.jpg
-            raise OptionError(f"{file}: a table would be written over a picture or clip; name its "
-                              "file first")  # fmt: skip
-        try:
-            if file:
-                check_place(file)
-        except OSError as error:
-            raise OptionError(f"{file}: {error.strerror}; name a file") from error
-    if options.csv and options.parquet and options.csv.resolve() == options.parquet.resolve():
-        raise OptionError(f"{options.csv}: both tables would be written there; name two files")
-    marked = options.annotate
-    if marked and any(Path(one).is_dir() and marked.samefile(one) for one in named):
-        raise OptionError(f"--annotate {marked}: the pictures to read lie there; name another")
 
 
 def _about(predictor: Predictor, options: PredictOptions) -> dict[str, Any]:

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import RunError
+from mien.data.pictures import is_picture
+from mien.errors import OptionError, RunError
 from mien.predict.batch import Read
-from mien.predict.clips import Clip
+from mien.predict.clips import Clip, is_clip
 from mien.predict.record import Record
 from mien.predict.table import WRITERS, rows
 from mien.predict.video import Frame
-from mien.runs import temporary, write_atomic
+from mien.runs import check_place, temporary, write_atomic
 
 _JPEG_MOST = 65_500  # pixels along a side
 
@@ -92,6 +93,39 @@ def _rows(record: Record, wanted: Iterable[int]) -> Iterator[dict[str, Any]]:
         entry = record.entry(key)
         if entry is not None:
             yield from rows(entry, record.frames(entry))
+
+
+def make_folders(
+    out: Path | None, annotate: Path | None, csv: Path | None, parquet: Path | None,
+    *, named: Sequence[str | Path],
+) -> None:  # fmt: skip
+    """Make the folders that results go to, and refuse files that cannot or must not be written.
+
+    Raises:
+        OptionError: a file's folder is missing, or it would take the place of something else.
+        RunError: a folder cannot be made.
+    """
+    for folder in (out, annotate):
+        if folder:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise RunError(f"{folder}: cannot be made ({error.strerror})") from error
+    for file in (csv, parquet):
+        if file and not file.parent.is_dir():
+            raise OptionError(f"{file}: there is no folder {file.parent}; make it first")
+        if file and (is_picture(file.name) or is_clip(file.name)):  # as in --csv *.jpg
+            raise OptionError(f"{file}: a table would be written over a picture or clip; name its "
+                              "file first")  # fmt: skip
+        try:
+            if file:
+                check_place(file)
+        except OSError as error:
+            raise OptionError(f"{file}: {error.strerror}; name a file") from error
+    if csv and parquet and csv.resolve() == parquet.resolve():
+        raise OptionError(f"{csv}: both tables would be written there; name two files")
+    if annotate and any(Path(one).is_dir() and annotate.samefile(one) for one in named):
+        raise OptionError(f"--annotate {annotate}: the pictures to read lie there; name another")
 
 
 def make_parent(place: Path) -> None:
