@@ -135,7 +135,7 @@ def test_bundled_weights_are_stored_once_and_verified(shipped, tmp_path):
     OnnxClassifier(tmp_path / shipped.onnx.name)
     tmp_path.chmod(0o755)
     (tmp_path / shipped.weights.name).unlink()
-    with pytest.raises(ModelFileError, match="cannot be read"):
+    with pytest.raises(ModelFileError, match="which is not beside it; copy both"):
         OnnxClassifier(tmp_path / shipped.onnx.name)
     save_model(tmp_path / shipped.weights.name, small())
     with pytest.raises(ModelFileError, match="belongs to another"):

@@ -249,7 +249,13 @@ def _outside(file: OnnxFile, place: Path) -> dict[str, NDArray[Any]]:
     if not file.outside:
         return {}
     named = file.meta["weights"]
-    beside = read_tensor_file(place.parent / str(named["file"]), "model")
+    weights = place.parent / str(named["file"])
+    if not weights.exists():
+        raise ModelFileError(
+            f"{place}: its weights are in {said(str(named['file']))}, which is not beside it; copy "
+            "both, or write a file that holds all with 'mien export'"
+        )
+    beside = read_tensor_file(weights, "model")
     if beside.meta["checksum"] != named.get("checksum"):
         raise ModelFileError(f"{place}: belongs to another {named['file']} than lies beside it")
     return {tensor.name: _array(tensor, beside.content, place) for tensor in file.outside}
