@@ -3,7 +3,6 @@
 Heavy imports happen inside the verbs, so that ``mien --help`` answers at once.
 """
 
-import gc
 import io
 import os
 import sys
@@ -94,7 +93,6 @@ def main() -> None:
         code = _tell(f"{place}{error.strerror or error}", 2)
     except Exception as error:  # noqa: BLE001  what is no usage error is raised again
         code = _usage(error)
-    gc.freeze()  # all of it goes with the process: no need to look for garbage once more
     sys.exit(code if isinstance(code, int) else 0)
 
 
