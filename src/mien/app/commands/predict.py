@@ -1,6 +1,5 @@
 """``mien predict``."""
 
-import gc
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -95,8 +94,6 @@ def run(
     json_out: opt.Json = False,
 ) -> None:  # fmt: skip
     """Read, write, show."""
-    # What is imported for it stays: to look for garbage in that is a part of a cold start.
-    gc.set_threshold(50_000)
     from mien.app import console
     from mien.predict.video import VideoOptions
     from mien.words import catalogue
