@@ -16,6 +16,7 @@ import numpy as np
 
 from mien.jobs.drawn_clip import drawn_frames
 from mien.predict import track
+from mien.predict.boxes import overlap
 from mien.types import Box, Detection
 
 
@@ -81,7 +82,7 @@ def measure(tracker, frames, every, people):
             tracker.detect(found, frame.time)
         for number_of, box in tracker.shown():
             ids.add(number_of)
-            overlaps.append(max(track.overlap(box, truth) for truth in frame.boxes))
+            overlaps.append(max(overlap(box, truth) for truth in frame.boxes))
     return (statistics.mean(overlaps), min(overlaps), len(ids) / people,
             1000 * statistics.mean(cost))  # fmt: skip
 

@@ -9,7 +9,8 @@ from fake_reader import box, texture
 
 from mien.errors import OptionError
 from mien.jobs.drawn_clip import drawn_frames
-from mien.predict.track import Decaying, Tracker, TrackOptions, overlap, scale_box
+from mien.predict.boxes import overlap, scale_box
+from mien.predict.track import Decaying, Tracker, TrackOptions
 from mien.types import Detection
 
 

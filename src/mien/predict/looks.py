@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.predict.boxes import moved
 from mien.types import Box, Detection
 
 # How many crops an answer may be the mean of: one; with its mirror image; both from five places.
@@ -74,7 +75,7 @@ def wanted(
     moves = _LOOKS if place.score < sure else _LOOKS[:1]
     return Wanted(
         box=box,
-        looks=tuple(_moved(box, *by) for by in moves),
+        looks=tuple(_looked(box, *by) for by in moves),
         beside=beside,
         mirrored=views > 1,
         score=place.score,
@@ -104,16 +105,13 @@ def mean_answer(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(powers / powers.sum(), dtype=np.float32)
 
 
-def _moved(box: Box, scale: float, right: float, down: float) -> Box:
+def _looked(box: Box, scale: float, right: float, down: float) -> Box:
     """The box enlarged about its middle and shifted by parts of its sides."""
-    width, height = box.width * scale, box.height * scale
-    return Box(left=box.left + right * box.width + (box.width - width) / 2,
-               top=box.top + down * box.height + (box.height - height) / 2,
-               width=width, height=height, angle=box.angle)  # fmt: skip
+    return moved(box, right * box.width, down * box.height, scale)
 
 
 def _beside(box: Box | None, height: int, width: int) -> tuple[Box, ...]:
     """The square, or the picture as a whole, moved towards each of its corners."""
     square = box or Box(left=0, top=0, width=width, height=height)
     steps = (-_ASIDE, _ASIDE)
-    return tuple(_moved(square, 1, right, down) for down in steps for right in steps)
+    return tuple(_looked(square, 1, right, down) for down in steps for right in steps)

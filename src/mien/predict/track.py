@@ -15,12 +15,13 @@ Knows nothing of files or classifiers.
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import OptionError
+from mien.predict.boxes import moved, overlap
 from mien.predict.flow import flow
 from mien.types import Box, Detection
 
@@ -113,13 +114,13 @@ class Tracker:
             if move is None:
                 track.visible = False
                 dx, dy = (v * passed for v in track.velocity)
-                moved = _moved(track.box, dx, dy, 1.0)
+                shifted = moved(track.box, dx, dy, 1.0)
                 vx, vy = (v * math.exp(-passed / _SLOWING) for v in track.velocity)
                 track.velocity = (vx, vy)
             else:
-                moved = _moved(track.box, *move)
-                _accelerate(track, moved, passed)
-            track.box, track.time = moved, time
+                shifted = moved(track.box, *move)
+                _accelerate(track, shifted, passed)
+            track.box, track.time = shifted, time
 
     def detect(
         self, detections: Sequence[Detection], time: float, *, still: Collection[Track] = ()
@@ -195,21 +196,6 @@ class Decaying:
         return self.mean
 
 
-def overlap(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes as they stand, their angles aside; 0..1."""
-    width = min(a.left + a.width, b.left + b.width) - max(a.left, b.left)
-    height = min(a.top + a.height, b.top + b.height) - max(a.top, b.top)
-    common = max(0.0, width) * max(0.0, height)
-    union = a.width * a.height + b.width * b.height - common
-    return common / union if union > 0 else 0.0
-
-
-def scale_box(box: Box, factor: float) -> Box:
-    """The same box in a picture that is ``factor`` times as large."""
-    return replace(box, left=box.left * factor, top=box.top * factor, width=box.width * factor,
-                   height=box.height * factor)  # fmt: skip
-
-
 def _pairs(tracks: list[Box], found: list[Box], least: float) -> dict[int, int]:
     """Track to detection, greedily by overlap."""
     overlaps = sorted(
@@ -230,14 +216,6 @@ def _between(a: Box, b: Box, share: float) -> Box:
         for name in ("left", "top", "width", "height")
     }
     return Box(**numbers, angle=b.angle)
-
-
-def _moved(box: Box, dx: float, dy: float, scale: float) -> Box:
-    """The middle shifted, the sides scaled about it."""
-    width, height = box.width * scale, box.height * scale
-    left = box.left + dx + (box.width - width) / 2
-    top = box.top + dy + (box.height - height) / 2
-    return replace(box, left=left, top=top, width=width, height=height)
 
 
 def _accelerate(track: Track, moved: Box, passed: float) -> None:

@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import OptionError
+from mien.predict.boxes import overlap, scale_box
 from mien.predict.clips import Clip
 from mien.predict.faces import Detector
 from mien.predict.haar import HaarDetector
 from mien.predict.pipeline import Predictor
-from mien.predict.track import Decaying, Track, Tracker, TrackOptions, overlap, scale_box
+from mien.predict.track import Decaying, Track, Tracker, TrackOptions
 from mien.types import Box, Detection, Face
 
 _PIECE = 16  # frames between detections, at most: what is held of a clip
