@@ -213,15 +213,12 @@ def name_points(axes, entries, cost):
     renderer = axes.figure.canvas.get_renderer()
     for entry in entries:
         at = (getattr(entry, cost), statistics.mean(entry.accuracies("without_copies")))
+        text = axes.annotate(entry.name, at, (0, 0), textcoords="offset points", size=style.SMALL)
         for x, y, aligned in sides:
-            text = axes.annotate(entry.name, at, xytext=(x, y), textcoords="offset points",
-                                 size=style.SMALL, ha=aligned)  # fmt: skip
+            text.set(position=(x, y), ha=aligned)
             room = text.get_window_extent(renderer)
             if not any(room.overlaps(other) for other in taken):
                 break
-            text.remove()
-        else:
-            axes.add_artist(text)
         taken.append(room)
 
 

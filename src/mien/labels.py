@@ -18,7 +18,11 @@ NAMES_ZH_HANT = {
     "surprise": "驚訝",
     "neutral": "中性",
 }
-_ANSWERS_ZH_HANT = {"unsure": "不確定", "not a face": "不是臉", "no face": "沒有臉"}
+_DISPLAY_ZH_HANT = NAMES_ZH_HANT | {
+    "unsure": "不確定",
+    "not a face": "不是臉",
+    "no face": "沒有臉",
+}
 
 # Folder and label names seen in FER2013, CK+, JAFFE, KDEF, RAF-DB, AffectNet, ExpW and their
 # copies. RAF-DB's bare numbers are left out: they collide with FER2013's.
@@ -78,4 +82,4 @@ def parse_map(pairs: Iterable[str]) -> dict[str, str]:
 
 def display_name(name: str, language: str = "en") -> str:
     """A class's or answer's name for people: ``language`` is ``en`` or ``zh-Hant``."""
-    return {**_ANSWERS_ZH_HANT, **NAMES_ZH_HANT}.get(name, name) if language == "zh-Hant" else name
+    return _DISPLAY_ZH_HANT.get(name, name) if language == "zh-Hant" else name

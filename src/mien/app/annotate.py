@@ -214,7 +214,7 @@ class _Pen:
     def _title(self, face: Face) -> str:
         number = "" if face.id is None else f"{face.id}  "
         if face.not_a_face:
-            return number + self._texts["figure-not-a-face"]
+            return number + self._name(face.answer)
         name = self._name(face.label)
         return number + (self._texts["figure-unsure"].format(name=name) if face.unsure else name)
 

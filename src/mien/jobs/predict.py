@@ -19,17 +19,19 @@ from mien.jobs.predict_files import (
     ClipSummary,
     drop_left_over,
     frame_entry,
+    make_folder,
     make_folders,
-    make_parent,
     picture_entry,
+    problem_entry,
     write_picture,
     write_tables,
 )
+from mien.jobs.predict_runs import New, Scored, runs
 from mien.predict.batch import Item, Read, find, may_pass, problem_of, read_pictures
 from mien.predict.clips import Clip, ClipWriter, open_clip
 from mien.predict.pictures import read_picture
 from mien.predict.pipeline import Predictor
-from mien.predict.record import NAME, Record, key_of
+from mien.predict.record import NAME, Record
 from mien.predict.video import VideoOptions, watch
 from mien.types import Face, Progress, silent
 
@@ -183,10 +185,10 @@ class _Work:
         self, items: Iterable[Item], known: NDArray[np.uint64]
     ) -> Iterator[tuple[int, Mapping[str, Any] | None]]:
         """Each item's key and its entry, None where the record has one; in order."""
-        for run in _runs(items, known, self._drawn):
-            if isinstance(run, _Done):
+        for run in runs(items, known, self._drawn):
+            if isinstance(run, Scored):
                 yield run.key, None
-            elif isinstance(run, _New):
+            elif isinstance(run, New):
                 yield run.key, self._clip(run.item, run.key)
             else:
                 yield from self._pictures(run)
@@ -222,7 +224,7 @@ class _Work:
             )
         return place
 
-    def _pictures(self, new: Iterable["_New"]) -> Iterator[tuple[int, Mapping[str, Any] | None]]:
+    def _pictures(self, new: Iterable[New]) -> Iterator[tuple[int, Mapping[str, Any] | None]]:
         keys: list[int] = []
 
         def items() -> Iterator[Item]:
@@ -259,9 +261,8 @@ class _Work:
             self.record.drop_frames()
             if isinstance(error, RunError | OptionError):
                 raise
-            entry = {"file": item.path, "problem": problem_of(error, item.path)}
-            if may_pass(error):
-                entry["again"] = True
+            problem = problem_of(error, item.path)
+            entry = problem_entry(item.path, problem, again=may_pass(error))
         self._add(key, entry)
         if self.on_clip and "clip" in entry:
             stored = self.record.entry(key) or {}
@@ -272,7 +273,7 @@ class _Work:
         """Read one clip through, and write its frames and its copy."""
         place, writer, summary = self._place(item), None, ClipSummary()
         if place is not None:
-            make_parent(place)
+            make_folder(place.parent)
             drop_left_over(place)
             writer = ClipWriter(place, clip.width, clip.height, clip.rate)
         try:
@@ -294,37 +295,3 @@ class _Work:
             writer.__exit__(None, None, None)
         self.done.notes += map(printable, clip.notes)
         return summary.to_json(clip)
-
-
-@dataclass(frozen=True, slots=True)
-class _New:
-    item: Item
-    key: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    item: Item
-    key: int
-
-
-def _runs(
-    items: Iterable[Item], known: NDArray[np.uint64], drawn: Callable[[Item, int], bool]
-) -> "Iterator[_Done | _New | list[_New]]":
-    """Items in order, in runs: what is scored already, a clip, or pictures to read together."""
-    pictures: list[_New] = []
-    for item in items:
-        key = key_of(item.path)
-        at = int(np.searchsorted(known, np.uint64(key)))
-        old = at < len(known) and int(known[at]) == key and drawn(item, key)
-        if (old or item.clip or len(pictures) == 512) and pictures:
-            yield pictures
-            pictures = []
-        if old:
-            yield _Done(item, key)
-        elif item.clip:
-            yield _New(item, key)
-        else:
-            pictures.append(_New(item, key))
-    if pictures:
-        yield pictures

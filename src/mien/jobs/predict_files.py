@@ -67,10 +67,14 @@ def frame_entry(frame: Frame) -> dict[str, Any]:
 def picture_entry(found: Read, problem: str | None) -> dict[str, Any]:
     """One picture as it stands in the record; with ``problem`` it was left out."""
     if problem is not None:
-        again = {"again": True} if found.again else {}
-        return {"file": found.item.path, "problem": problem, **again}
+        return problem_entry(found.item.path, problem, again=found.again)
     return {"file": found.item.path, "width": found.width, "height": found.height,
             "faces": [face.to_json() for face in found.faces]}  # fmt: skip
+
+
+def problem_entry(path: str, problem: str, *, again: bool) -> dict[str, Any]:
+    """A file that was left out, as it stands in the record; again: to be tried the next time."""
+    return {"file": path, "problem": problem} | ({"again": True} if again else {})
 
 
 def write_tables(
@@ -107,10 +111,7 @@ def make_folders(
     """
     for folder in (out, annotate):
         if folder:
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise RunError(f"{folder}: cannot be made ({error.strerror})") from error
+            make_folder(folder)
     for file in (csv, parquet):
         if file and not file.parent.is_dir():
             raise OptionError(f"{file}: there is no folder {file.parent}; make it first")
@@ -128,16 +129,16 @@ def make_folders(
         raise OptionError(f"--annotate {annotate}: the pictures to read lie there; name another")
 
 
-def make_parent(place: Path) -> None:
-    """Make the folder that a file goes into.
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it.
 
     Raises:
         RunError: it cannot be made.
     """
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(f"{place.parent}: cannot be made ({error.strerror})") from error
+        raise RunError(f"{folder}: cannot be made ({error.strerror})") from error
 
 
 def drop_left_over(place: Path) -> None:
@@ -155,7 +156,7 @@ def write_picture(place: Path, picture: NDArray[np.uint8]) -> None:
     """
     import cv2
 
-    make_parent(place)
+    make_folder(place.parent)
     suffix = ".png" if place.suffix.lower() == ".png" else ".jpg"
     longest = max(picture.shape[:2])
     if suffix == ".jpg" and longest > _JPEG_MOST:

@@ -2,9 +2,8 @@
 
 Either the teachers see the very pictures that the student sees, augmented and mixed as they are
 (Beyer et al. 2022, "A good teacher is patient and consistent"), which costs their forward passes
-in each step; or they see every training picture once, before the first step, with its mirror image,
-which costs next to nothing, or in five parts with theirs, which costs half an epoch of their own
-training and gives better answers.
+in each step; or they see every training picture before the first step: twice, as it is and
+mirrored, or ten times, five parts and theirs, which gives better answers.
 
 Legend: N batch, C H W image, K classes.
 """

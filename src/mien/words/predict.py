@@ -1,7 +1,6 @@
 """The words on annotated pictures and clips, and on the figure of a clip."""
 
 ENGLISH = {
-    "figure-not-a-face": "not a face",
     "figure-unsure": "{name}?",
     "figure-timeline": "What each face shows over time",
     "figure-timeline-about": "{name}: {seconds} s, {frames} frames; running means",
@@ -12,7 +11,6 @@ ENGLISH = {
 }
 
 CHINESE = {
-    "figure-not-a-face": "不是臉",
     "figure-unsure": "{name}？",
     "figure-timeline": "每張臉隨時間的表情",
     "figure-timeline-about": "{name}：{seconds} 秒，{frames} 個影格；滑動平均",
