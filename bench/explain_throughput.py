@@ -40,7 +40,7 @@ from mien.explain.options import Options
 from mien.jobs.prepare import DataOptions, read_source
 from mien.models.checkpoint import load_model
 from mien.models.cnn4 import CNN4, CNN4Config
-from mien.train.hardware import cores
+from mien.system import cores
 
 OPTIONS = Options()
 BATCH = 128

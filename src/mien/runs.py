@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import RunError
+from mien.system import cores, lock, memory_gib, open_to_all, processor, sync_folder
 
 _REPORTED = ("mien", "torch", "lightning-fabric", "numpy", "pillow", "opencv-python-headless")
 # What a killed process may leave in a folder before there is a run in it.
@@ -145,14 +146,12 @@ class Run:
     def lock(self) -> Iterator[None]:
         """Hold the folder for this process; released at the end, and by the system on a crash.
 
-        The lock is the system's own (``flock``), so that of a dead process is free; what stands in
+        The lock is the system's own, so that of a dead process is free; what stands in
         ``run.lock`` only says whose it is.
 
         Raises:
             RunError: another process holds it (its pid is named), or the folder is read-only.
         """
-        import fcntl
-
         path = self.path / "run.lock"
         try:
             file = path.open("a+")
@@ -160,7 +159,7 @@ class Run:
             raise RunError(f"{path}: cannot be opened ({error.strerror}); {mend(error)}") from error
         with file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock(file)
             except BlockingIOError as error:
                 file.seek(0)
                 raise RunError(
@@ -225,8 +224,7 @@ def write_atomic(path: Path, content: bytes | str) -> None:
             with os.fdopen(handle, "wb", buffering=0) as file:
                 _write_all(file.fileno(), data)
                 os.fsync(file.fileno())
-            # mkstemp makes private files; this is what open() would have made.
-            Path(name).chmod(0o666 & ~_umask())
+            open_to_all(name)
             Path(name).replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -265,21 +263,6 @@ def _write_all(handle: int, data: bytes) -> None:
         rest = rest[os.write(handle, rest) :]
 
 
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
-
-
-def sync_folder(path: Path) -> None:
-    """Make renames in ``path`` durable."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def write_json(path: Path, data: Any) -> None:
     """``data`` as indented JSON, atomically."""
     write_atomic(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
@@ -312,24 +295,8 @@ def provenance() -> dict[str, Any]:
         "versions": versions,
         "hardware": {
             "system": f"{platform.system()} {platform.machine()}",
-            "processor": _processor(),
-            "cores": len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count(),
-            "memory_gib": _memory_gib(),
+            "processor": processor(),
+            "cores": cores(),
+            "memory_gib": memory_gib(),
         },
     }
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _memory_gib() -> float | None:
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-    return None

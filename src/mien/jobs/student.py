@@ -158,7 +158,10 @@ def _run(file: Path, limit: float) -> tuple[list[dict[str, Any]], str]:
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """End the learner's process with whatever it has started."""
     try:
-        os.killpg(process.pid, signal.SIGKILL)
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:  # Windows has no groups of processes
+            process.kill()
     except (ProcessLookupError, PermissionError):
         pass
     finally:

@@ -5,10 +5,10 @@ written a line a function, so that what came before a crash or the time limit is
 of mien and nothing but NumPy, because whatever is here is at the mercy of foreign code.
 """
 
+import contextlib
 import importlib.util
 import inspect
 import json
-import resource
 import sys
 import traceback
 from pathlib import Path
@@ -20,10 +20,18 @@ _LARGEST = 100_000
 _MEMORY = 4 * 2**30
 
 
+def _limit_memory() -> None:
+    # Windows has no such limits, and macOS not this one.
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+
+
 def main(file: str, cases_path: str, results_path: str) -> None:
     """Import FILE, call each function on its cases, write what it gave."""
     cases = json.loads(Path(cases_path).read_text())
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    _limit_memory()
     with Path(results_path).open("w") as results:
 
         def tell(entry: dict[str, Any]) -> None:

@@ -24,8 +24,8 @@ from mien.jobs.teachers import check_unchanged, hashes_of, load_teachers
 from mien.models.checkpoint import Model, save_model
 from mien.models.registry import build
 from mien.runs import Run, provenance, write_json
+from mien.system import cores
 from mien.train import ranks
-from mien.train.hardware import cores
 from mien.train.history import Row
 from mien.train.loop import Loop, Status, Task
 from mien.train.recipes import Recipe, cnn4, recipe_from_json, recipe_to_json

@@ -23,6 +23,7 @@ from mien.predict.clips import is_clip
 from mien.predict.looks import Cut
 from mien.predict.pictures import read_picture
 from mien.predict.pipeline import Predictor, kept
+from mien.system import cores
 from mien.types import Face
 
 _FACES = 64  # classified at once, about
@@ -172,7 +173,7 @@ def read_pictures(
 
     workers: threads that decode and search; 0 for as many as there are cores, 8 at most.
     """
-    workers = workers or min(8, len(os.sched_getaffinity(0)))
+    workers = workers or min(8, cores())
     waiting: deque[Future[_Searched]] = deque()
     ready: list[_Searched] = []
     begun = time.monotonic()

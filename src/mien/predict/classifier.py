@@ -4,7 +4,6 @@
 N crops, C channels, K classes.
 """
 
-import os
 import sys
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +16,7 @@ from mien.models import bundled
 from mien.models.card import class_names, read_card, read_tensor_file
 from mien.models.confidence import Confidence, read_confidence
 from mien.models.onnx_file import OnnxFile, Outside, is_onnx, read_onnx
+from mien.system import cores
 from mien.types import Scores
 
 BACKENDS = ("auto", "onnx", "torch")
@@ -142,7 +142,7 @@ class OnnxClassifier:
         self.confidence = read_confidence(self.card["about"]) or Confidence()
         self.novelty_threshold = _threshold(self.card, place)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or available()
+        options.intra_op_num_threads = threads or cores()
         options.log_severity_level = 3
         # Kept, since the runtime may look at these bytes for as long as it lives.
         self._held = _outside(file, place)
@@ -222,13 +222,6 @@ def check_crops(crops: NDArray[np.uint8], channels: int, size: int) -> None:
             f"crops are uint8 N×{channels}×{size}×{size}, "
             f"not {crops.dtype} {'×'.join(map(str, crops.shape))}"
         )
-
-
-def available() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _threshold(card: dict[str, Any], place: Path) -> float | None:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from mien.errors import OptionError, RecordError, RunError
 from mien.runs import temporary
+from mien.system import open_to_all
 
 SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts"}
@@ -233,9 +234,7 @@ class ClipWriter:
         if not self.written or not self._temporary.stat().st_size:
             self._temporary.unlink(missing_ok=True)
             raise RunError(f"{self.path}: cannot be written (is the disk full?)")
-        mask = os.umask(0o077)
-        os.umask(mask)
-        self._temporary.chmod(0o666 & ~mask)
+        open_to_all(self._temporary)
         self._temporary.replace(self.path)
 
 

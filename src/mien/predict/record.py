@@ -11,7 +11,6 @@ the record is read the next time.
 In memory are sixteen bytes a file, and no content.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -27,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import RunError
+from mien.system import lock
 
 NAME = "scored.jsonl"
 _RECENT = 20_000
@@ -76,7 +76,7 @@ class Record:
 
     def _begin(self, path: Path | None, about: Mapping[str, Any]) -> None:
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._file)
         except BlockingIOError as error:
             raise RunError(f"{path}: another mien is writing to it; wait for it") from error
         head = json.dumps({"mien": "scored", **about}, ensure_ascii=False).encode() + b"\n"
@@ -190,7 +190,8 @@ class Record:
 
 def _open(path: Path) -> Any:
     path.parent.mkdir(parents=True, exist_ok=True)
-    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+    path.touch()
+    return path.open("r+b")
 
 
 def _line(data: Mapping[str, Any]) -> bytes:

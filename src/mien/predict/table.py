@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from mien.errors import MissingExtraError, RunError
 from mien.runs import check_place, temporary
+from mien.system import open_to_all
 
 _FIXED = {
     "file": str, "time": float, "frame": int, "id": int, "left": float, "top": float,
@@ -139,9 +140,7 @@ def _in_place(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        mask = os.umask(0o077)
-        os.umask(mask)
-        made.chmod(0o666 & ~mask)
+        open_to_all(made)
         made.replace(path)
     except OSError as error:
         raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error

@@ -1,12 +1,12 @@
 """Precision, memory format and threads, chosen from what the machine has."""
 
-import os
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
 from mien.errors import OptionError
+from mien.system import cores
 
 PRECISIONS = ("auto", "fp32", "bf16")
 
@@ -68,10 +68,3 @@ def _native_bf16(accelerator: str) -> tuple[bool, str]:
         if capabilities.get(name):
             return True, f"the processor has {name}"
     return False, "the processor has neither amx_bf16 nor avx512_bf16"
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -73,9 +73,9 @@ def run(
         run_parts: Engine = local
         if engine == "ray":
             from mien.jobs.score_ray import with_ray
-            from mien.predict.classifier import available
+            from mien.system import cores
 
-            run_parts = with_ray(workers or available(), address)
+            run_parts = with_ray(workers or cores(), address)
     options = ScoreOptions(
         source=source, out=out, model=model, detector=detector, detector_model=detector_model,
         backend=backend, unsure_error=unsure_error, keep_others=keep_others, views=views,

@@ -87,8 +87,8 @@ def run(
         from mien.app.server.running import bind, serve
         from mien.app.server.settings import MIB, Settings
         from mien.jobs.serving import open_for_many, sleep_between
-        from mien.predict.classifier import available
         from mien.predict.pipeline import load
+        from mien.system import cores
 
     settings = Settings(
         token=_token(token_file), names=tuple(name.lower() for name in allow_host or ()),
@@ -100,7 +100,7 @@ def run(
     predictor, batches = open_for_many(
         lambda count: load(model, detector=detector, detector_model=detector_model, backend=backend,
                            threads=count, views=views),
-        threads or available(),
+        threads or cores(),
     )  # fmt: skip
     if not settings.token and not host.startswith("127.") and host not in ("localhost", "::1"):
         console.say(f"anybody who can reach {host} can use it; --token-file asks for a token")
