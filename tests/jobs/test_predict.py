@@ -262,6 +262,22 @@ def test_pictures_are_never_written_over(place):
     assert (place / "in" / "0.png").read_bytes() == before
 
 
+def test_somebody_elses_file_is_not_taken_for_a_copy(place):
+    theirs = place / "m" / "in" / "1.png"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(b"a year's work")
+    for options in ({}, {"csv": place / "f.csv"}):
+        for _ in range(2):  # nothing of the refused call makes the file its own
+            with pytest.raises(OptionError, match=r"1.png is there already and not mien's"):
+                run(place, annotate=place / "m", **options)
+    assert theirs.read_bytes() == b"a year's work"
+    theirs.unlink()
+    run(place, annotate=place / "m")
+    copy = theirs.read_bytes()
+    run(place, annotate=place / "m", csv=place / "f.csv")  # the copies' own record lies there
+    assert theirs.read_bytes() == copy
+
+
 def test_nothing_to_read_and_missing_files(place):
     (place / "empty").mkdir()
     with pytest.raises(DataError, match="no picture or clip"):

@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from mien.errors import DataError, MienError, OptionError, RunError, printable
 from mien.jobs.predict_files import (
     ClipSummary,
+    copy_place,
     drop_left_over,
     frame_entry,
     make_folder,
     make_folders,
     picture_entry,
     problem_entry,
+    refuse_theirs,
     write_picture,
     write_tables,
 )
@@ -70,6 +72,12 @@ class PredictOptions:
             if file:
                 return file.with_name(f"{file.name}.{NAME}")
         return self.annotate / NAME if self.annotate else None
+
+    @property
+    def copies_are_new(self) -> bool:
+        """Whether no call before this one can have made annotated copies where they go."""
+        records = (self.record, self.annotate / NAME if self.annotate else None)
+        return self.annotate is not None and not any(one and one.exists() for one in records)
 
 
 @dataclass(kw_only=True)
@@ -127,9 +135,11 @@ def predict(
     done = Predicted()
     make_folders(options.out, options.annotate, options.csv, options.parquet, named=named)
     closed = [path for path in (options.out, options.annotate) if path]
-    total = 0
-    for _ in find(named, without=closed):
+    total, theirs = 0, draw is not None and options.copies_are_new
+    for item in find(named, without=closed):
         total += 1
+        if theirs and options.annotate:
+            refuse_theirs(copy_place(item, options.annotate, options.clips))
         if total % 500 == 0:
             progress("looking", total, 0)
     if not total:
@@ -213,16 +223,7 @@ class _Work:
         """Where an item's annotated copy goes."""
         if self.options.annotate is None or self.draw is None:
             return None
-        suffixes = (self.options.clips,) if item.clip else (".jpg", ".jpeg", ".png")
-        name = item.name
-        if not name.lower().endswith(suffixes):
-            name += suffixes[0]
-        place = self.options.annotate / name
-        if place.exists() and place.samefile(item.path):
-            raise OptionError(
-                f"--annotate {self.options.annotate}: {item.path} lies there itself; name another"
-            )
-        return place
+        return copy_place(item, self.options.annotate, self.options.clips)
 
     def _pictures(self, new: Iterable[New]) -> Iterator[tuple[int, Mapping[str, Any] | None]]:
         keys: list[int] = []

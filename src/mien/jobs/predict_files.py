@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.pictures import is_picture
-from mien.errors import OptionError, RunError
-from mien.predict.batch import Read
+from mien.errors import OptionError, RunError, printable
+from mien.predict.batch import Item, Read
 from mien.predict.clips import Clip, is_clip
 from mien.predict.record import Record
 from mien.predict.table import WRITERS, rows
@@ -127,6 +127,36 @@ def make_folders(
         raise OptionError(f"{csv}: both tables would be written there; name two files")
     if annotate and any(Path(one).is_dir() and annotate.samefile(one) for one in named):
         raise OptionError(f"--annotate {annotate}: the pictures to read lie there; name another")
+
+
+def copy_place(item: Item, annotate: Path, clips: str) -> Path:
+    """Where an item's annotated copy goes; ``clips`` is the ending of clips' copies.
+
+    Raises:
+        OptionError: the item itself lies there.
+    """
+    suffixes = (clips,) if item.clip else (".jpg", ".jpeg", ".png")
+    name = item.name
+    if not name.lower().endswith(suffixes):
+        name += suffixes[0]
+    place = annotate / name
+    if place.exists() and place.samefile(item.path):
+        raise OptionError(
+            f"--annotate {annotate}: {printable(item.path)} lies there itself; name another"
+        )
+    return place
+
+
+def refuse_theirs(place: Path) -> None:
+    """Refuse to write a copy over a file that was there before the first copy.
+
+    Raises:
+        OptionError: there is one.
+    """
+    if place.exists():
+        raise OptionError(
+            f"--annotate: {printable(str(place))} is there already and not mien's; name another folder"
+        )
 
 
 def make_folder(folder: Path) -> None:
