@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import platform
 import struct
 import subprocess
 import sys
@@ -91,3 +92,38 @@ def _elsewhere(other, folder, *arguments):
     command = [sys.executable, "-c", _ELSEWHERE, Path(__file__).parent, other, *arguments]
     return subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True,
                           check=False, timeout=300)  # fmt: skip
+
+
+_FAULTS = """
+import resource, sys
+import numpy as np
+from mien.system import keep_freed_memory
+kept = sys.argv[1] == "keep" and keep_freed_memory()
+np.ones(4_000_000)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    np.ones(4_000_000)
+print(int(kept), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's allocator can be told")
+def test_freed_memory_is_kept_so_that_the_system_need_not_clear_it_again():
+    def page_faults(word):
+        command = [sys.executable, "-c", _FAULTS, word]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return tuple(map(int, done.stdout.split()))
+
+    assert page_faults("as it is")[0] == 0
+    kept, faults = page_faults("keep")
+    assert kept == 1
+    # 32 MB are 7,813 pages of 4 KiB, ten times over.
+    assert faults < page_faults("as it is")[1] / 5
+
+
+def test_where_the_allocator_cannot_be_told_nothing_happens(monkeypatch):
+    def absent(name):
+        raise TypeError(f"bad argument type: {name}")  # what Windows answers to CDLL(None)
+
+    monkeypatch.setattr("ctypes.CDLL", absent)
+    assert system.keep_freed_memory() is False

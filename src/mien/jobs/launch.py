@@ -12,6 +12,7 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from torch.nn.parallel import DistributedDataParallel
 
 from mien.jobs.prepare import DataOptions, read_source
+from mien.system import keep_freed_memory
 from mien.train import ranks
 from mien.train.hardware import Hardware, choose_hardware
 from mien.types import ImageSet, Progress
@@ -22,7 +23,7 @@ T = TypeVar("T")
 def launch(accelerator: str, precision: str, threads: int) -> tuple[Fabric, Hardware]:
     """Fabric on the hardware that is there; under ``torchrun`` with DDP over its ranks.
 
-    Sets torch's number of threads for this process.
+    Sets torch's number of threads for this process and, on a CPU, has it keep freed memory.
 
     Raises:
         OptionError: an accelerator that is not there, or an unknown precision.
@@ -33,6 +34,8 @@ def launch(accelerator: str, precision: str, threads: int) -> tuple[Fabric, Hard
         accelerator=accelerator, precision=precision, threads=threads, ranks=local
     )
     torch.set_num_threads(hardware.threads)
+    if hardware.accelerator == "cpu":
+        keep_freed_memory()
     # Fabric announces on stderr what mien says in its own words, or what no user asked about.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     fabric = Fabric(

@@ -155,7 +155,8 @@ def refuse_theirs(place: Path) -> None:
     """
     if place.exists():
         raise OptionError(
-            f"--annotate: {printable(str(place))} is there already and not mien's; name another folder"
+            f"--annotate: {printable(str(place))} is there already and not mien's; "
+            "name another folder"
         )
 
 

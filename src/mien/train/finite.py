@@ -20,8 +20,9 @@ def largest(tensors: Iterable[Tensor]) -> Tensor:
     floats = [value.detach() for value in tensors if value.is_floating_point() and value.numel()]
     if not floats:
         return torch.zeros(())
-    norms = torch._foreach_norm(floats, float("inf"))
-    return torch.stack([norm.float() for norm in norms]).amax()
+    # torch's infinity norm is the same number, eight times slower on a processor.
+    ends = [end.float() for value in floats for end in (value.amax(), value.amin())]
+    return torch.stack(ends).abs().amax()
 
 
 def gradients(network: nn.Module) -> list[Tensor]:
