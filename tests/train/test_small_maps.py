@@ -30,7 +30,7 @@ def gradients(image, weight, bias, upstream, stride):
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("height, width", [(1, 1), (2, 2), (3, 5), (5, 5), (6, 6), (4, 9)])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 2), (3, 5), (5, 5), (6, 6), (4, 9)])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_values_and_gradients_are_those_of_a_convolution(stride, height, width, layout):
     inputs, outputs = 64, 72
@@ -63,7 +63,7 @@ def taken(image, layer, context):
 
 
 @pytest.mark.parametrize(
-    "layer, side, expected",
+    ("layer", "side", "expected"),
     [
         (nn.Conv2d(64, 64, 3, padding=1), 6, True),
         (nn.Conv2d(64, 64, 3, padding="same"), 6, False),
