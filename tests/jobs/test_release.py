@@ -85,6 +85,35 @@ def test_the_card_is_measured_on_the_released_file(made):
     np.testing.assert_allclose(np.exp(outputs.logits), said, rtol=1e-4)
 
 
+def test_the_card_says_what_ten_looks_give(made):
+    place, _, out, _ = made
+    card = read_card(out / "small.safetensors")["about"]["card"]
+    from mien.jobs.release import _images
+    from mien.types import silent
+
+    images = _images(load_model(place / "runs" / "small"), "synthetic:1200", silent)
+    chosen = images.take(images.where("validation"))
+    classifier = OnnxClassifier(out / "small.onnx")
+    # By hand: five places, the edge repeated, and their mirror images; the mean of logarithms.
+    padded = np.pad(chosen.images, ((0, 0), (0, 0), (3, 3), (3, 3)), mode="edge")
+    places = [(3, 3), (0, 0), (0, 6), (6, 0), (6, 6)]
+    seen = [padded[..., top : top + 48, left : left + 48] for top, left in places]
+    logs = [np.log(np.maximum(classifier.classify(np.ascontiguousarray(view)).probabilities, 1e-6))
+            for one in seen for view in (one, one[..., ::-1])]  # fmt: skip
+    mean = np.exp(np.mean(logs, axis=0, dtype=np.float64))
+    mean /= mean.sum(axis=1, keepdims=True)
+    right = mean.argmax(axis=1) == chosen.labels
+    found = card["looks"]
+    assert found["views"] == 10
+    assert found["whole"]["n"] == len(chosen)
+    assert found["whole"]["accuracy"]["value"] == pytest.approx(right.mean(), abs=0.011)
+    surest = np.argsort(-mean.max(axis=1), kind="stable")[: round(0.8 * len(right))]
+    assert found["at_80"]["accuracy"]["value"] == pytest.approx(right[surest].mean(), abs=0.02)
+    bins = np.clip(np.ceil(mean.max(axis=1) * 15).astype(int) - 1, 0, 14)
+    gaps = [abs((mean.max(axis=1) - right)[bins == b].sum()) for b in range(15)]
+    assert found["ece"]["value"] == pytest.approx(sum(gaps) / len(right), abs=0.02)
+
+
 def test_the_card_reads_in_every_language(made):
     _, _, out, _ = made
     for file in ("small.onnx", "small.safetensors"):
@@ -99,6 +128,7 @@ def test_the_card_reads_in_every_language(made):
                 for table in section.tables:
                     assert {len(row) for row in table.rows} <= {len(table.columns)}
         assert "5(1)(f)" in texts[0]
+        assert "With 10 looks at each" in texts[0]
         assert "50(3)" in texts[0]
         assert "PrivateTest" not in texts[0]
         assert texts[0] != texts[1]

@@ -137,12 +137,25 @@ def _results(card: dict[str, Any], language: str) -> Section:
     class_heads = ("class", "number", "recall", "precision", "f1")
     return Section(
         words["model-card-results"].format(split=split),
-        tables=(
+        _looks(card.get("looks"), language),
+        (
             Table("", tuple(words[f"model-card-{head}"] for head in heads), tuple(rows)),
             Table(words["model-card-classes"],
                   tuple(words[f"model-card-{head}"] for head in class_heads), tuple(classes)),
         ),
     )  # fmt: skip
+
+
+def _looks(found: dict[str, Any] | None, language: str) -> tuple[str, ...]:
+    """What several looks at each face give; older cards do not say."""
+    if not found:
+        return ()
+    told = catalogue(language)["model-card-looks"].format(
+        views=found["views"], whole=_rate(found["whole"]["accuracy"]),
+        without=_rate(found["without_copies"]["accuracy"]), ece=_rate(found["ece"]),
+        sure=_rate(found["at_80"]["accuracy"]),
+    )  # fmt: skip
+    return (told,)
 
 
 def _confusions(card: dict[str, Any], language: str) -> Section:

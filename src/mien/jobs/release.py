@@ -31,7 +31,7 @@ from mien.jobs.export import Parity, card_of, check, parity_of, score, serve
 from mien.jobs.model_card import CARD
 from mien.jobs.novelty import KEY, teach
 from mien.jobs.prepare import DataOptions, read_source
-from mien.jobs.release_card import describe, facts, speed
+from mien.jobs.release_card import describe, facts, looks, speed
 from mien.jobs.robustness import robustness
 from mien.jobs.train import Listeners, TrainOptions, resume, train
 from mien.models import bundled
@@ -123,6 +123,7 @@ def _make(one: Release, source: str, folder: Path, limit: int, progress: Progres
     chosen = images.take(choose_split(images, "validation"))
     outputs = _outputs(plain, chosen, model, folder)
     card = describe(one.name, model, folder, outputs, taught)
+    card["looks"] = looks(plain, chosen, outputs)
     card["robustness"] = _robustness(plain, chosen, model, folder, limit, progress)
     card["speed"] = speed(plain)
     model = replace(model, about={**model.about, CARD: card})

@@ -6,15 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mien.evaluate.calibration import calibration
+from mien.evaluate.abstain import at_coverage
+from mien.evaluate.calibration import SURE_SHARE, calibration
 from mien.evaluate.confusion import Evaluation, evaluate
 from mien.evaluate.findings import findings, strongest
+from mien.evaluate.intervals import wilson
 from mien.evaluate.pairs import confused_pairs
+from mien.evaluate.reliability import reliability, top
 from mien.models.checkpoint import Model
 from mien.predict.classifier import Classifier
+from mien.predict.faces import open_detector
+from mien.predict.looks import VIEWS
+from mien.predict.pipeline import Predictor
 from mien.runs import Run, provenance
-from mien.types import Outputs
+from mien.types import ImageSet, Outputs
 
 _PAIRS = 6
 _TIMED = 40
@@ -87,6 +94,35 @@ def _results(found: Evaluation) -> dict[str, Any]:
         }
         for name, scores in parts.items()
     }
+
+
+def looks(classifier: Classifier, images: ImageSet, outputs: Outputs) -> dict[str, Any]:
+    """What looking at each face as often as in photographs gives, on the images of ``outputs``.
+
+    Each crop is moved within itself, its edge repeated; with the temperature as it is, and over the
+    labelled images without a copy, but for ``whole``.
+    """
+    predictor = Predictor(classifier, open_detector("none"), views=VIEWS[-1])
+    faces = predictor.predict([_shown(one) for one in images.images])
+    p = np.array([list(one[0].probabilities.values()) for one in faces], dtype=np.float64)
+    known, own = outputs.labels >= 0, (outputs.labels >= 0) & ~outputs.copied
+    own = own if own.any() else known
+    hits = p.argmax(axis=1) == outputs.labels
+    labels = outputs.labels[own]
+    return {
+        "views": VIEWS[-1],
+        "whole": {"n": int(known.sum()), "accuracy": wilson(int(hits[known].sum()),
+                                                            int(known.sum())).to_json()},
+        "without_copies": {"n": len(labels), "accuracy": wilson(int(hits[own].sum()),
+                                                                len(labels)).to_json()},
+        "ece": reliability(p[own], labels).ece.to_json(),
+        "at_80": at_coverage(*top(p[own], labels), SURE_SHARE).to_json(),
+    }  # fmt: skip
+
+
+def _shown(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A crop C×H×W as a picture H×W or H×W×3."""
+    return planes[0] if len(planes) == 1 else np.ascontiguousarray(planes.transpose(1, 2, 0))
 
 
 def speed(classifier: Classifier) -> dict[str, Any]:

@@ -24,8 +24,13 @@ ENGLISH = {
     "model-card-private": "FER2013's PrivateTest took no part in any of this.",
     "model-card-flip": "Every answer is the average over the picture and its mirror image.",
     "model-card-no-flip": (
-        "These results are from one look at each picture. In photographs mien looks at each face "
-        "ten times."
+        "Results are from one look at each picture unless they say otherwise. In photographs mien "
+        "looks at each face ten times."
+    ),
+    "model-card-looks": (
+        "With {views} looks at each, as in photographs: {without} without a copy in training, "
+        "{whole} on the whole split; calibration error {ece}, and {sure} right among the surest "
+        "80 %. The tables are from one look."
     ),
     "model-card-results": "Results on {split}",
     "model-card-images": "images",
@@ -114,7 +119,13 @@ CHINESE = {
     ),
     "model-card-private": "FER2013 的 PrivateTest 未曾動用。",
     "model-card-flip": "每個答案都是影像與其鏡像的平均。",
-    "model-card-no-flip": "以下結果只看每張影像一次；在照片中，mien 會把每張臉看十次。",
+    "model-card-no-flip": (
+        "除非另有說明，以下結果只看每張影像一次；在照片中，mien 會把每張臉看十次。"
+    ),
+    "model-card-looks": (
+        "如在照片中那樣每張看 {views} 次：訓練集中無相同影像者 {without}，整個切分 {whole}；"
+        "校準誤差 {ece}；最有把握的 80 % 中有 {sure} 正確。下表只看一次。"
+    ),
     "model-card-results": "在 {split} 上的結果",
     "model-card-images": "影像",
     "model-card-whole": "整個切分",
