@@ -9,14 +9,15 @@ The folder changes only when everything is ready: files first, the index, which 
 import copy
 import hashlib
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from mien.config import override
 from mien.errors import RunError
 from mien.evaluate.predictions import read_predictions
 from mien.jobs.calibrate import calibrate
@@ -51,24 +52,30 @@ HALF_TOLERANCE = 0.01
 class Release:
     """A model to release. recipe, seed: what trains it where its run is absent.
 
-    teachers: names of releases before it, whose view of each training picture it learns from.
-    flip: answers are the average with the mirror image, for twice the time. default: the one
-    that is meant where no model is named.
+    settings: fields of the recipe that differ, as ``mien train --set`` takes them. teachers: names
+    of releases before it that it learns from. flip: answers are the average with the mirror image,
+    for twice the time. default: the one that is meant where no model is named. packaged: whether
+    it is written; one that is not only teaches others.
     """
 
     name: str
     recipe: str
     seed: int = 0
+    settings: Mapping[str, str] = field(default_factory=dict)
     teachers: tuple[str, ...] = ()
     flip: bool = True
     default: bool = False
+    packaged: bool = True
 
 
 # A new model is a line here. ``cnn4`` beside ``wide`` would be more than ``LARGEST``.
 RELEASES = (
-    Release(name="wide", recipe="wide", flip=False, default=True),
-    Release(name="tiny", recipe="tiny", teachers=("wide",), flip=False),
-)
+    Release(name="wide-first", recipe="wide", packaged=False),
+    Release(name="wide", recipe="wide", seed=1, teachers=("wide-first",), flip=False, default=True,
+            settings={"objective.teachers_see": "crops", "augment.scale": "0.25"}),
+    Release(name="tiny", recipe="tiny", teachers=("wide-first",), flip=False,
+            settings={"objective.teachers_see": "once"}),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,11 +108,14 @@ def release(
     Raises:
         MienError: bad data or runs, a graph that does not agree, or models that are too large.
     """
-    if [one.default for one in releases].count(True) != 1:
+    if [one.default and one.packaged for one in releases].count(True) != 1:
         raise RunError("one of the released models, and one alone, must be the default")
+    needed = {name for one in releases if not _there(runs / one.name) for name in one.teachers}
     for one in releases:  # all of them first: what follows seals a teacher's file anew
-        _trained(one, source, runs, listeners or Listeners())
-    made = [_make(one, source, runs / one.name, limit, progress) for one in releases]
+        if one.packaged or one.name in needed:
+            _trained(one, source, runs, listeners or Listeners())
+    made = [_make(one, source, runs / one.name, limit, progress)
+            for one in releases if one.packaged]  # fmt: skip
     total = sum(len(one.weights) + len(one.onnx) for one in made)
     if total > LARGEST:
         raise RunError(f"the models take {total / 1e6:.1f} MB, more than {LARGEST / 1e6:.0f}")
@@ -140,17 +150,19 @@ def _make(one: Release, source: str, folder: Path, limit: int, progress: Progres
 def _trained(one: Release, source: str, runs: Path, ears: Listeners) -> None:
     """Train where there is no model yet, or go on where that was interrupted."""
     folder = runs / one.name
-    if (folder / "model.safetensors").is_file():
+    if _there(folder):
         return
     if (folder / "run.json").is_file():
         resume(folder, listeners=ears)
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
-    chosen = replace(recipe(one.recipe), seed=one.seed)
-    if one.teachers:
-        chosen = replace(chosen, objective=replace(chosen.objective, teachers_see="once"))
+    chosen = override(replace(recipe(one.recipe), seed=one.seed), one.settings)
     options = TrainOptions(source=source, teachers=tuple(str(runs / name) for name in one.teachers))
     train(options, out=folder, recipe=chosen, listeners=ears)
+
+
+def _there(folder: Path) -> bool:
+    return (folder / "model.safetensors").is_file()
 
 
 def _taught(folder: Path, source: str, progress: Progress) -> dict[str, Any]:
