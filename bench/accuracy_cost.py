@@ -2,12 +2,13 @@
 
     python bench/accuracy_cost.py --out docs/results/accuracy-cost runs/cnn4-0 runs/cnn4-1 …
 
-Accuracies come from the runs' evaluation.json (mean over the seeds of one recipe and its standard
-deviation; runs with other settings than the first of their name count as a recipe of their own).
-Costs are measured here and now, for all recipes in turn, so that a noisy machine slows all: images
-a second of the training step on drawn pictures, which with the recipe's epochs gives minutes on
-this machine undisturbed, and milliseconds for one face (fp32, one thread, batch of one, without the
-mirror image). Prints a Markdown table; --out writes the figure.
+Of each run its run.json and evaluation.json are enough. Accuracies come from the latter (mean over
+the seeds of one recipe and its standard deviation; runs with other settings than the first of their
+name count as a recipe of their own). Costs are measured here and now, with fresh weights and for all
+recipes in turn, so that a noisy machine slows all: images a second of the training step on drawn
+pictures, which with the recipe's epochs gives minutes on this machine undisturbed (teachers that
+look once, before the first step, not counted), and milliseconds for one face (fp32, one thread,
+batch of one, without the mirror image). Prints a Markdown table; --out writes the figure.
 """
 
 import argparse
@@ -32,7 +33,6 @@ from mien.runs import Run
 from mien.theory.walk import walk
 from mien.train.loop import Loop, Task
 from mien.train.recipes import recipe_from_json
-from mien.train.teachers import prepare
 
 
 class Entry:
@@ -102,7 +102,7 @@ def measure(entries, given):
                 if one:  # the first round only warms up
                     entry.paces.append(done / (time.perf_counter() - start))
     torch.set_num_threads(1)
-    networks = [load_model(entry.runs[0]).network for entry in entries]
+    networks = [network_of(entry) for entry in entries]
     face = torch.from_numpy(faces.images[:1].copy())
     with torch.no_grad():
         for one in range(60):
@@ -124,9 +124,7 @@ def step_by_step(entry, faces, fabric, folder):
         validation=pictures.subset(torch.arange(64)),
         recipe=entry.recipe,
         run=Run.create(folder / f"{id(entry)}"),
-        teachers=prepare(
-            [load_model(path).network for path in entry.teachers], torch.device("cpu")
-        ),
+        teachers=tuple(load_model(path).network for path in seeing(entry)),
     )
     loop, epoch = Loop(fabric, task), 0
     loop.model.train()
@@ -137,6 +135,16 @@ def step_by_step(entry, faces, fabric, folder):
         epoch += 1
 
 
+def network_of(entry):
+    """Fresh weights cost what trained ones do, so a run's record is enough."""
+    return build(entry.recipe.architecture, entry.recipe.model).eval()
+
+
+def seeing(entry):
+    """The teachers that look at each batch, and so slow each step; others looked before."""
+    return entry.teachers if entry.recipe.objective.teachers_see == "batch" else []
+
+
 def table(entries):
     print(
         "| recipe | seeds | accuracy %, no copy | whole split | parameters | MACs a face | "
@@ -145,8 +153,7 @@ def table(entries):
     print("|---" * 10 + "|")
     face = torch.zeros((1, 1, 48, 48), dtype=torch.uint8)
     for entry in entries:
-        network = load_model(entry.runs[0]).network
-        walked = walk(network, face)
+        walked = walk(network_of(entry), face)
         cells = [
             entry.name,
             str(len(entry.runs)),
