@@ -6,8 +6,8 @@ Of each run its run.json and evaluation.json are enough. Accuracies come from th
 over the seeds of one recipe and its standard deviation; runs with other settings than the first of
 their name count as a recipe of their own. Costs are measured here and now, with fresh weights, for
 all recipes in turn, so that a noisy machine slows all: images a second of the training step on
-drawn pictures, which with the recipe's epochs gives minutes on this machine undisturbed (teachers that
-look once, before the first step, not counted), and milliseconds for one face (fp32, one thread,
+drawn pictures, which with the recipe's epochs gives minutes on this machine undisturbed (without
+teachers that look once, before the first step), and milliseconds for one face (fp32, one thread,
 batch of one, without the mirror image). Prints a Markdown table; --out writes the figure.
 """
 
