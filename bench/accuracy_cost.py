@@ -31,8 +31,9 @@ from mien.models.checkpoint import load_model
 from mien.models.registry import build
 from mien.runs import Run
 from mien.theory.walk import walk
-from mien.train.loop import Loop, Task
+from mien.train.loop import Loop
 from mien.train.recipes import recipe_from_json
+from mien.train.task import Task
 
 
 class Entry:

@@ -27,8 +27,9 @@ from mien.jobs import launch as launching
 from mien.models.registry import build
 from mien.runs import Run
 from mien.train import loop as looping
-from mien.train.loop import Loop, Task
+from mien.train.loop import Loop
 from mien.train.recipes import recipe
+from mien.train.task import Task
 
 
 def steps_of(name, folder):

@@ -31,8 +31,9 @@ from mien.data.synthetic import generate
 from mien.jobs.launch import launch
 from mien.models.cnn4 import CNN4
 from mien.runs import Run
-from mien.train.loop import Loop, Task
+from mien.train.loop import Loop
 from mien.train.recipes import cnn4
+from mien.train.task import Task
 
 
 class UsualDataset(Dataset):

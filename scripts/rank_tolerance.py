@@ -34,8 +34,9 @@ from mien.jobs.prepare import DataOptions, read_source
 from mien.models.cnn4 import CNN4Config
 from mien.models.registry import build
 from mien.runs import Run
-from mien.train.loop import Loop, Task
+from mien.train.loop import Loop
 from mien.train.recipes import demo
+from mien.train.task import Task
 
 VARIANTS = ("neither", "normalised", "with dropout")
 LOSSES = ("running_loss", "train_loss", "validation_loss")

@@ -17,8 +17,8 @@ from mien.jobs.prepare import DataOptions
 from mien.jobs.train import Listeners, TrainOptions, resume, train
 from mien.models.cnn4 import CNN4Config
 from mien.models.residual import ResidualConfig
-from mien.train.loop import Interrupted
 from mien.train.recipes import cnn4, residual
+from mien.train.task import Interrupted
 
 SOURCE = "synthetic:240:seed=3"
 OPTIONS = TrainOptions(source=SOURCE, threads=1)

@@ -23,8 +23,8 @@ from mien.models.checkpoint import load_model
 from mien.models.cnn4 import CNN4Config
 from mien.runs import Run
 from mien.train.history import read_history
-from mien.train.loop import Interrupted
 from mien.train.recipes import demo, recipe_from_json, recipe_to_json
+from mien.train.task import Interrupted
 
 SOURCE = "synthetic:600:seed=3"
 

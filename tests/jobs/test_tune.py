@@ -11,8 +11,8 @@ from mien.jobs.train import TrainOptions
 from mien.jobs.tune import TuneListeners, TuneOptions, tune
 from mien.runs import Run, read_json
 from mien.train.history import read_history
-from mien.train.loop import Interrupted
 from mien.train.recipes import Recipe, demo
+from mien.train.task import Interrupted
 
 pytest.importorskip("optuna")
 

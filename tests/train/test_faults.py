@@ -39,10 +39,11 @@ from mien.models.cnn4 import CNN4Config
 from mien.runs import Run, write_atomic
 from mien.train import finite
 from mien.train.history import HistoryWriter, Row
-from mien.train.loop import Interrupted, Loop, Task
+from mien.train.loop import Loop
 from mien.train.optim import Average
 from mien.train.recipes import demo
 from mien.train.state import Holders, Position, load_state, save_state
+from mien.train.task import Interrupted, Task
 
 CONFIG = CNN4Config(
     size=24, widths=(2, 4, 4, 4), hidden=(8, 8), conv_dropout=(0.1,) * 4, linear_dropout=0.1

@@ -16,8 +16,8 @@ from mien.app import console
 from mien.jobs.train import Listeners, TrainOptions, TrainResult, resume, train
 from mien.runs import Run
 from mien.train.history import Row
-from mien.train.loop import Status
 from mien.train.recipes import Recipe
+from mien.train.task import Status
 
 _ROWS_SHOWN = 12
 

@@ -27,8 +27,9 @@ from mien.runs import Run, provenance, write_json
 from mien.system import cores
 from mien.train import ranks
 from mien.train.history import Row
-from mien.train.loop import Loop, Status, Task
+from mien.train.loop import Loop
 from mien.train.recipes import Recipe, cnn4, recipe_from_json, recipe_to_json
+from mien.train.task import Status, Task
 from mien.types import ImageSet, Progress, silent
 
 

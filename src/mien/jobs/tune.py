@@ -19,9 +19,9 @@ from mien.errors import DataError, MienError, OptionError, RunError
 from mien.jobs.train import Listeners, TrainOptions, resume, train
 from mien.runs import Run, write_json
 from mien.train.history import Row
-from mien.train.loop import Interrupted, Status
 from mien.train.recipes import Recipe, cnn4
 from mien.train.search import DEFAULT, Choice, Dimension, as_text, draw, parse
+from mien.train.task import Interrupted, Status
 from mien.types import Progress, silent
 
 if TYPE_CHECKING:

@@ -8,18 +8,17 @@ that was not, and the pictures of a step are the same on any number of ranks.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from mien.data.augment import augment
-from mien.data.loader import Pictures, Sampler, mix, sampling_weights
+from mien.data.loader import Sampler, mix, sampling_weights
 from mien.data.mixing import mix_pictures
 from mien.data.share import Share
-from mien.errors import MienError, RunError
-from mien.runs import Run
+from mien.errors import RunError
 from mien.train.clock import Clock
 from mien.train.finite import first_not_finite, gradients, largest, not_finite
 from mien.train.history import HistoryWriter, Row
@@ -38,48 +37,8 @@ from mien.train.ranks import (
 from mien.train.recipes import Recipe
 from mien.train.small_maps import small_maps
 from mien.train.state import Holders, Position, load_state, save_state
+from mien.train.task import Interrupted, Status, Task
 from mien.train.teachers import Teaching
-
-
-class Interrupted(MienError):  # noqa: N818 - it is a wish granted, not a fault
-    """Training was asked to stop, and has saved a state from which it can go on."""
-
-    exit_code = 130
-
-
-@dataclass(frozen=True, kw_only=True)
-class Status:
-    """Where a run is. loss: mean of what is minimised, this epoch so far. remaining: seconds."""
-
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    loss: float
-    images_per_second: float
-    remaining: float
-    rows: tuple[Row, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """What is trained on what, and by which teachers' example.
-
-    ``report`` hears of progress, ``told`` sentences; ``stop`` asks for an early end. ``sound`` is
-    asked before each save, and raises where the pictures are no longer what training began with.
-    """
-
-    network: nn.Module
-    training: Pictures
-    validation: Pictures
-    recipe: Recipe
-    run: Run
-    teachers: tuple[nn.Module, ...] = ()
-    save_seconds: float = 60.0
-    report: Callable[[Status], None] = lambda status: None
-    stop: Callable[[], bool] = lambda: False
-    told: Callable[[str], None] = lambda sentence: None
-    sound: Callable[[], None] = lambda: None
 
 
 class Loop:
