@@ -1,5 +1,6 @@
 """Locks, and mien as other systems than Linux would run it: without what they have not."""
 
+import errno
 import fcntl
 import os
 import platform
@@ -14,6 +15,8 @@ from PIL import Image
 
 from mien import system
 from mien.data.synthetic import generate
+from mien.errors import RunError
+from mien.predict.record import Record
 
 # Takes from this process what other systems have not, then runs mien on what follows.
 _ELSEWHERE = """
@@ -37,6 +40,8 @@ def fake_msvcrt() -> types.ModuleType:
     def locking(handle, mode, count):
         assert mode == "nonblocking"
         start = os.lseek(handle, 0, os.SEEK_CUR)
+        # A lock of Windows keeps others from reading what it covers, so nothing may lie there.
+        assert start >= os.fstat(handle).st_size
         wanted = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, start, count, 0)
         fcntl.fcntl(handle, fcntl.F_OFD_SETLK, wanted)  # a BlockingIOError is an OSError
 
@@ -64,6 +69,34 @@ def test_a_lock_is_held_until_its_file_is_closed(tmp_path):
         assert second.readline() == b"one\n"
         first.close()
         system.lock(second)
+
+
+@pytest.mark.parametrize("kind", ["linux", "windows"])
+def test_a_file_system_without_locks_is_said_to_be_one(tmp_path, monkeypatch, kind):
+    def without(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    if kind == "windows":
+        module = fake_msvcrt()
+        module.locking = without
+        monkeypatch.setitem(sys.modules, "msvcrt", module)
+        monkeypatch.setitem(sys.modules, "fcntl", None)
+    else:
+        monkeypatch.setattr(fcntl, "flock", without)
+    with pytest.raises(RunError, match=r"scored.jsonl: cannot be locked \(No locks available\)"):
+        Record(tmp_path / "scored.jsonl", {})
+
+
+def test_windows_folders_are_not_opened(tmp_path, monkeypatch):
+    def refused(path, *_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(os, "open", refused)
+    with pytest.raises(PermissionError):
+        system.sync_folder(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "name", "nt")
+        system.sync_folder(tmp_path)
 
 
 @pytest.mark.parametrize("other", ["macos", "windows"])

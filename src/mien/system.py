@@ -78,6 +78,8 @@ def _lock_byte(file: IO[Any]) -> None:
     try:
         msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
     except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+            raise
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
     finally:
         os.lseek(handle, place, os.SEEK_SET)

@@ -11,9 +11,10 @@ from PIL import Image
 from predictors import predictor, square
 from pyarrow import parquet
 
-from mien.errors import DataError, OptionError
+from mien.errors import DataError, OptionError, RunError
 from mien.jobs.predict import PredictOptions, predict
 from mien.predict.clips import ClipWriter
+from mien.predict.copies import Copies
 from mien.predict.video import VideoOptions
 
 
@@ -158,10 +159,15 @@ def test_names_may_be_as_long_as_the_system_lets_them(place):
     picture, clip = "笑" * 83 + "aa.png", "笑" * 80 + ".mp4"
     (place / "in" / "0.png").rename(place / "in" / picture)
     (place / "in" / "sub" / "clip.mp4").rename(place / "in" / clip)
+    long = "b" * 251 + ".bmp"
+    Image.fromarray(square(150)).save(place / "in" / long)
     table = place / ("t" * 230 + ".csv")
-    done = run(place, place / "in" / picture, place / "in" / clip, csv=table,
-               annotate=place / "m")  # fmt: skip
-    assert done.skipped == 0
+    done = run(place, *(place / "in" / name for name in (picture, clip, long, "x" * 300 + ".png")),
+               csv=table, annotate=place / "m")  # fmt: skip
+    assert (done.files, done.skipped) == (4, 1)
+    assert "File name too long" in done.problems[0]
+    (marked,) = (place / "m").glob("bbb*.jpg")
+    assert len(marked.name) == 255
     assert table.exists()
     assert (place / "m" / picture).exists()
     assert (place / "m" / clip).exists()
@@ -211,6 +217,29 @@ def test_a_forgotten_name_of_a_table_costs_no_picture(place):
     assert (place / "in" / "0.png").read_bytes() == before
 
 
+def test_no_result_takes_the_place_of_another_or_of_what_is_read(place):
+    (place / "in" / "raw.NEF").write_bytes(b"a year's work")
+    (place / "scan").write_bytes((place / "in" / "0.png").read_bytes())
+    (place / "theirs").mkdir()
+    (place / "theirs" / "faces.csv").write_bytes(b"a year's work")
+    out = place / "out"
+    refused = [
+        ({"csv": place / "in" / "raw.NEF"}, "over a picture or clip"),
+        ({"csv": place / "scan"}, "is to be read"),
+        ({"out": out, "parquet": out / "faces.csv"}, "two results would be written there"),
+        ({"out": out, "csv": out / "scored.jsonl"}, "two results would be written there"),
+        ({"out": place / "theirs"}, "was there before"),
+    ]
+    for options, why in refused:
+        with pytest.raises(OptionError, match=why):
+            run(place, place / "scan", place / "in" / "1.png", **options)
+    assert (place / "in" / "raw.NEF").read_bytes() == b"a year's work"
+    assert (place / "theirs" / "faces.csv").read_bytes() == b"a year's work"
+    (out / "faces.csv").mkdir(parents=True)
+    with pytest.raises(OptionError, match=r"faces.csv: Is a directory"):
+        run(place, out=out)
+
+
 def test_a_problem_is_one_line_whatever_the_name(place):
     (place / "in" / "a\nb.jpg").write_bytes(b"none")
     problems = run(place).problems
@@ -233,7 +262,7 @@ def test_a_stop_in_a_clip_leaves_no_half_of_it(place):
         predict([place / "in"], predictor(), options, draw=stop)
     lines = (place / "marked" / "scored.jsonl").read_text().splitlines()
     assert [("key" in json.loads(line)) for line in lines] == [False] + [True] * 4
-    assert [p.name for p in (place / "marked").rglob("*clip*")] == []
+    assert [p.name for p in (place / "marked").rglob("*clip*")] == []  # not even what it was to be
     left = place / "marked" / "in" / "sub" / ".clip.abcd_123.tmp.mp4"
     left.touch()  # by a kill, after which nobody could tidy up
     run(place, annotate=place / "marked")
@@ -268,14 +297,63 @@ def test_somebody_elses_file_is_not_taken_for_a_copy(place):
     theirs.write_bytes(b"a year's work")
     for options in ({}, {"csv": place / "f.csv"}):
         for _ in range(2):  # nothing of the refused call makes the file its own
-            with pytest.raises(OptionError, match=r"1.png is there already and not mien's"):
+            with pytest.raises(OptionError, match=r"1.png is there already, and copies.jsonl"):
                 run(place, annotate=place / "m", **options)
+    run(place, csv=place / "g.csv")  # scored before it is marked
+    with pytest.raises(OptionError, match=r"1.png is there already"):
+        run(place, csv=place / "g.csv", annotate=place / "m")
     assert theirs.read_bytes() == b"a year's work"
     theirs.unlink()
-    run(place, annotate=place / "m")
-    copy = theirs.read_bytes()
-    run(place, annotate=place / "m", csv=place / "f.csv")  # the copies' own record lies there
-    assert theirs.read_bytes() == copy
+    run(place, place / "in" / "2.png", annotate=place / "m")
+    theirs.write_bytes(b"a year's work")
+    with pytest.raises(OptionError, match=r"1.png is there already"):  # of other files' copies
+        run(place, annotate=place / "m")
+    assert theirs.read_bytes() == b"a year's work"
+
+
+def test_the_same_copies_may_be_made_again_with_any_record(place):
+    copy = place / "m" / "in" / "0.png"
+    for options in ({}, {"csv": place / "f.csv"}, {"csv": place / "g.csv"}):
+        run(place, annotate=place / "m", **options)
+        assert np.array_equal(np.asarray(Image.open(copy)), 255 - square(150))
+        copy.write_bytes(b"spoilt")  # so that it can be seen to be drawn again
+    assert run(place, annotate=place / "m", csv=place / "f.csv").scored == 0
+
+
+def test_files_whose_copies_would_lie_in_one_place(place):
+    for name, value in (("a.bmp", 150), ("a.bmp.png", 200)):
+        Image.fromarray(square(value)).save(place / "in" / name)
+    Image.fromarray(square(80)).save(place / "in" / "a.bmp.jpg", quality=100)
+    done = run(place, annotate=place / "m")
+    assert sorted(p.name for p in (place / "m" / "in").glob("a.*")) == [
+        "a.bmp.jpg", "a.bmp.jpg.jpg", "a.bmp.png",
+    ]  # fmt: skip
+    assert done.files == 8
+    assert run(place, annotate=place / "m").scored == 0
+
+
+def test_a_copy_that_another_files_has_taken_the_place_of_is_made_again(place):
+    for name, value in (("a", 150), ("b", 200)):
+        (place / name).mkdir()
+        Image.fromarray(square(value)).save(place / name / "1.png")
+    for name in ("a", "b"):
+        assert run(place, place / name / "1.png", annotate=place / "m").scored == 1
+    assert run(place, place / "a" / "1.png", annotate=place / "m").scored == 1
+    assert np.array_equal(np.asarray(Image.open(place / "m" / "1.png")), 255 - square(150))
+
+
+def test_one_process_marks_copies_in_a_folder(place):
+    (place / "m").mkdir()
+    with Copies(place / "m", ".mp4"), pytest.raises(RunError, match="another mien is writing"):
+        run(place, annotate=place / "m", csv=place / "f.csv")
+    assert run(place, annotate=place / "m", csv=place / "f.csv").files == 5
+
+
+def test_cameras_write_their_clips_names_large(place):
+    (place / "in" / "sub" / "clip.mp4").rename(place / "in" / "sub" / "GOPR0001.MP4")
+    done = run(place, annotate=place / "m")
+    assert (done.clips, done.skipped) == (1, 1)
+    assert (place / "m" / "in" / "sub" / "GOPR0001.MP4").stat().st_size > 1000
 
 
 def test_nothing_to_read_and_missing_files(place):

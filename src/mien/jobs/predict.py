@@ -4,6 +4,7 @@ Needs no torch. Results go into a record (``predict.record``) as they come; tabl
 it at the end, so neither a kill nor a million files changes what is in memory or what is lost.
 """
 
+import contextlib
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,21 +17,21 @@ from numpy.typing import NDArray
 
 from mien.errors import DataError, MienError, OptionError, RunError, printable
 from mien.jobs.predict_files import (
+    TABLE,
     ClipSummary,
-    copy_place,
     drop_left_over,
     frame_entry,
     make_folder,
     make_folders,
     picture_entry,
     problem_entry,
-    refuse_theirs,
     write_picture,
     write_tables,
 )
 from mien.jobs.predict_runs import New, Scored, runs
 from mien.predict.batch import Item, Read, find, may_pass, problem_of, read_pictures
 from mien.predict.clips import Clip, ClipWriter, open_clip
+from mien.predict.copies import Copies
 from mien.predict.pictures import read_picture
 from mien.predict.pipeline import Predictor
 from mien.predict.record import NAME, Record
@@ -72,12 +73,6 @@ class PredictOptions:
             if file:
                 return file.with_name(f"{file.name}.{NAME}")
         return self.annotate / NAME if self.annotate else None
-
-    @property
-    def copies_are_new(self) -> bool:
-        """Whether no call before this one can have made annotated copies where they go."""
-        records = (self.record, self.annotate / NAME if self.annotate else None)
-        return self.annotate is not None and not any(one and one.exists() for one in records)
 
 
 @dataclass(kw_only=True)
@@ -133,26 +128,37 @@ def predict(
     """
     options = options or PredictOptions()
     done = Predicted()
-    make_folders(options.out, options.annotate, options.csv, options.parquet, named=named)
+    make_folders(options.out, options.annotate, options.csv, options.parquet,
+                 record=options.record, named=named)  # fmt: skip
     closed = [path for path in (options.out, options.annotate) if path]
-    total, theirs = 0, draw is not None and options.copies_are_new
-    for item in find(named, without=closed):
-        total += 1
-        if theirs and options.annotate:
-            refuse_theirs(copy_place(item, options.annotate, options.clips))
-        if total % 500 == 0:
-            progress("looking", total, 0)
-    if not total:
-        raise DataError(f"{', '.join(map(str, named))}: no picture or clip in it")
-    with Record(options.record, _about(predictor, options)) as record:
+    with contextlib.ExitStack() as stack:
+        copies = None
+        if draw is not None and options.annotate is not None:
+            copies = stack.enter_context(Copies(options.annotate, options.clips))
+        total = _counted(find(named, without=closed), copies, progress)
+        if not total:
+            raise DataError(f"{', '.join(map(str, named))}: no picture or clip in it")
+        record = stack.enter_context(Record(options.record, _about(predictor, options)))
         if record.begun_anew:
             done.notes.append("scored before with another model or other options; scored anew")
-        work = _Work(predictor, options, record, draw, on_clip, progress, total, done)
+        work = _Work(predictor, options, record, copies, draw, on_clip, progress, total, done)
         wanted = work.through(find(named, without=closed), tell)
-        files = {"csv": options.csv or (options.out / "faces.csv" if options.out else None),
+        files = {"csv": options.csv or (options.out / TABLE if options.out else None),
                  "parquet": options.parquet}  # fmt: skip
         done.written += write_tables(files, record, wanted, predictor.classifier.classes)
     return done
+
+
+def _counted(items: Iterable[Item], copies: Copies | None, progress: Progress) -> int:
+    """How many there are; refuses, before any work, those whose copies would cost somebody's."""
+    total = 0
+    for item in items:
+        total += 1
+        if copies:
+            copies.check(item)
+        if total % 500 == 0:
+            progress("looking", total, 0)
+    return total
 
 
 def _about(predictor: Predictor, options: PredictOptions) -> dict[str, Any]:
@@ -168,6 +174,7 @@ class _Work:
     predictor: Predictor
     options: PredictOptions
     record: Record
+    copies: Copies | None
     draw: Draw | None
     on_clip: Callable[[Item, Mapping[str, Any], list[dict[str, Any]]], None] | None
     progress: Progress
@@ -205,25 +212,19 @@ class _Work:
 
     def _drawn(self, item: Item, key: int) -> bool:
         """Whether all is there that is drawn of an item, and as it is wanted now."""
-        place = self._place(item)
-        if place is None:
+        if self.copies is None:
             return True
         entry = self.record.entry(key) or {}
         if "problem" in entry:
             return True  # nothing of it can be drawn
-        return place.exists() and entry.get("drawn", "") == self.options.drawing
+        there = self.copies.is_of(self.copies.place(item), key)
+        return there and entry.get("drawn", "") == self.options.drawing
 
     def _add(self, key: int, entry: dict[str, Any]) -> None:
         """Keep what was said of an item, and how it was drawn."""
-        if self.draw is not None and self.options.annotate is not None and self.options.drawing:
+        if self.copies is not None and self.options.drawing:
             entry["drawn"] = self.options.drawing
         self.record.add(key, entry)
-
-    def _place(self, item: Item) -> Path | None:
-        """Where an item's annotated copy goes."""
-        if self.options.annotate is None or self.draw is None:
-            return None
-        return copy_place(item, self.options.annotate, self.options.clips)
 
     def _pictures(self, new: Iterable[New]) -> Iterator[tuple[int, Mapping[str, Any] | None]]:
         keys: list[int] = []
@@ -238,26 +239,27 @@ class _Work:
             key = keys.pop(0)
             problem = found.problem
             if problem is None:
-                problem = self._annotate(found)
+                problem = self._annotate(found, key)
             entry = picture_entry(found, problem)
             self._add(key, entry)
             yield key, entry
 
-    def _annotate(self, found: Read) -> str | None:
-        place = self._place(found.item)
-        if place is None or self.draw is None:
+    def _annotate(self, found: Read, key: int) -> str | None:
+        if self.copies is None or self.draw is None:
             return None
         try:
             picture = read_picture(found.item.path)
         except MienError as error:
             return problem_of(error, found.item.path)
+        place = self.copies.place(found.item)
+        self.copies.begin(place, key)
         write_picture(place, self.draw(picture, found.faces, None))
         return None
 
     def _clip(self, item: Item, key: int) -> Mapping[str, Any]:
         try:
             with open_clip(item.path) as clip:
-                entry: dict[str, Any] = {"file": item.path, "clip": self._watch(item, clip)}
+                entry: dict[str, Any] = {"file": item.path, "clip": self._watch(item, clip, key)}
         except MienError as error:
             self.record.drop_frames()
             if isinstance(error, RunError | OptionError):
@@ -270,12 +272,14 @@ class _Work:
             self.on_clip(item, entry, list(self.record.frames(stored)))
         return entry
 
-    def _watch(self, item: Item, clip: Clip) -> dict[str, Any]:
+    def _watch(self, item: Item, clip: Clip, key: int) -> dict[str, Any]:
         """Read one clip through, and write its frames and its copy."""
-        place, writer, summary = self._place(item), None, ClipSummary()
-        if place is not None:
+        writer, summary = None, ClipSummary()
+        if self.copies is not None:
+            place = self.copies.place(item)
             make_folder(place.parent)
             drop_left_over(place)
+            self.copies.begin(place, key)
             writer = ClipWriter(place, clip.width, clip.height, clip.rate)
         try:
             for frame in watch(clip, self.predictor, self.options.video):

@@ -1,6 +1,7 @@
 """What ``mien predict`` keeps of pictures and clips: entries of the record, tables, copies."""
 
 import glob
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.pictures import is_picture
-from mien.errors import OptionError, RunError, printable
-from mien.predict.batch import Item, Read
-from mien.predict.clips import Clip, is_clip
-from mien.predict.record import Record
+from mien.errors import OptionError, RunError
+from mien.predict.batch import Read, is_meant
+from mien.predict.clips import Clip
+from mien.predict.record import NAME, Record
 from mien.predict.table import WRITERS, rows
 from mien.predict.video import Frame
 from mien.runs import check_place, temporary, write_atomic
 
+TABLE = "faces.csv"  # in --out
 _JPEG_MOST = 65_500  # pixels along a side
 
 
@@ -101,9 +102,11 @@ def _rows(record: Record, wanted: Iterable[int]) -> Iterator[dict[str, Any]]:
 
 def make_folders(
     out: Path | None, annotate: Path | None, csv: Path | None, parquet: Path | None,
-    *, named: Sequence[str | Path],
+    *, record: Path | None = None, named: Sequence[str | Path],
 ) -> None:  # fmt: skip
     """Make the folders that results go to, and refuse files that cannot or must not be written.
+
+    record: where the record of the call lies.
 
     Raises:
         OptionError: a file's folder is missing, or it would take the place of something else.
@@ -112,52 +115,35 @@ def make_folders(
     for folder in (out, annotate):
         if folder:
             make_folder(folder)
-    for file in (csv, parquet):
-        if file and not file.parent.is_dir():
-            raise OptionError(f"{file}: there is no folder {file.parent}; make it first")
-        if file and (is_picture(file.name) or is_clip(file.name)):  # as in --csv *.jpg
-            raise OptionError(f"{file}: a table would be written over a picture or clip; name its "
-                              "file first")  # fmt: skip
-        try:
-            if file:
-                check_place(file)
-        except OSError as error:
-            raise OptionError(f"{file}: {error.strerror}; name a file") from error
-    if csv and parquet and csv.resolve() == parquet.resolve():
-        raise OptionError(f"{csv}: both tables would be written there; name two files")
-    if annotate and any(Path(one).is_dir() and annotate.samefile(one) for one in named):
+    if out and not csv:
+        csv = out / TABLE
+        if csv.is_file() and not (out / NAME).exists():
+            raise OptionError(f"--out {out}: its {TABLE} was there before and is not mien's; name "
+                              "another folder")  # fmt: skip
+    files = [file for file in (csv, parquet) if file]
+    for file in files:
+        _check_table(file)
+    places = [Path(os.path.realpath(file)) for file in (*files, *([record] if record else []))]
+    for n, place in enumerate(places):
+        if place in places[:n]:
+            raise OptionError(f"{place}: two results would be written there; name two files")
+        if str(place) in {os.path.realpath(one) for one in named}:
+            raise OptionError(f"{place}: is to be read, and a result would be written over it; "
+                              "name another file for that")  # fmt: skip
+    if annotate and any(os.path.isdir(one) and annotate.samefile(one) for one in named):  # noqa: PTH112
         raise OptionError(f"--annotate {annotate}: the pictures to read lie there; name another")
 
 
-def copy_place(item: Item, annotate: Path, clips: str) -> Path:
-    """Where an item's annotated copy goes; ``clips`` is the ending of clips' copies.
-
-    Raises:
-        OptionError: the item itself lies there.
-    """
-    suffixes = (clips,) if item.clip else (".jpg", ".jpeg", ".png")
-    name = item.name
-    if not name.lower().endswith(suffixes):
-        name += suffixes[0]
-    place = annotate / name
-    if place.exists() and place.samefile(item.path):
-        raise OptionError(
-            f"--annotate {annotate}: {printable(item.path)} lies there itself; name another"
-        )
-    return place
-
-
-def refuse_theirs(place: Path) -> None:
-    """Refuse to write a copy over a file that was there before the first copy.
-
-    Raises:
-        OptionError: there is one.
-    """
-    if place.exists():
-        raise OptionError(
-            f"--annotate: {printable(str(place))} is there already and not mien's; "
-            "name another folder"
-        )
+def _check_table(file: Path) -> None:
+    if not file.parent.is_dir():
+        raise OptionError(f"{file}: there is no folder {file.parent}; make it first")
+    if is_meant(file.name):  # as in --csv *.jpg
+        raise OptionError(f"{file}: a table would be written over a picture or clip; name its "
+                          "file first")  # fmt: skip
+    try:
+        check_place(file)
+    except OSError as error:
+        raise OptionError(f"{file}: {error.strerror}; name a file") from error
 
 
 def make_folder(folder: Path) -> None:

@@ -96,7 +96,8 @@ def _tops(named: Iterable[str | Path], closed: set[str]) -> list[_Top]:
     for one in named:
         path = Path(one)
         tops = []
-        if not path.exists() and _PATTERN & set(str(one)):
+        # Path.exists() raises where a name is longer than the system lets it be.
+        if not os.path.exists(path) and _PATTERN & set(str(one)):  # noqa: PTH110
             tops = _matches(str(one), closed)
         for top in tops or [_top(path, path.name)]:
             found.setdefault(top.real, top)
@@ -110,7 +111,7 @@ def _top(path: Path, name: str) -> _Top:
     real = os.path.realpath(path)
     if not name or ".." in Path(name).parts:  # would lead out of the folder of marked copies
         name = Path(real).name
-    return _Top(path, real, name, path.is_dir())
+    return _Top(path, real, name, os.path.isdir(path))  # noqa: PTH112
 
 
 def _matches(pattern: str, closed: set[str]) -> list[_Top]:
@@ -153,14 +154,15 @@ def _below(top: _Top, closed: set[str]) -> Iterator[Item]:
         )  # fmt: skip
         inner = os.path.relpath(place, top.path)
         for name in sorted(files):
-            if _wanted(name):
+            if is_meant(name):
                 below = os.path.normpath(os.path.join(top.name, inner, name))  # noqa: PTH118
                 yield Item(os.path.join(place, name), below, is_clip(name))  # noqa: PTH118
     for error in refused:  # to be read as if it were a picture, which says what is wrong with it
         yield Item(str(error.filename), f"{top.name}/{Path(error.filename).name}", clip=False)
 
 
-def _wanted(name: str) -> bool:
+def is_meant(name: str) -> bool:
+    """Whether a file in a folder is to be read, or told of as a picture that mien cannot read."""
     if name.startswith(".") or name.endswith(TIMELINE + ".png"):
         return False
     return is_picture(name) or is_clip(name) or Path(name).suffix.lower() in _UNREAD

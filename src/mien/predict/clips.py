@@ -184,7 +184,8 @@ class ClipWriter:
     """
 
     def __init__(self, path: Path, width: int, height: int, rate: float) -> None:
-        if path.suffix not in CODECS:
+        codec = CODECS.get(path.suffix.lower())  # cameras write .MP4
+        if codec is None:
             raise OptionError(f"{path}: a clip is written as one of {', '.join(CODECS)}")
         self.path, self.rate, self.written = path, min(rate, 120.0), 0
         self._size = (width - width % 2, height - height % 2)  # the codecs take even sides
@@ -199,12 +200,11 @@ class ClipWriter:
         self._temporary = Path(name)
         with _hushed(), _as_text(self._temporary) as text:
             self._writer = cv2.VideoWriter(
-                text, cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*CODECS[path.suffix]), self.rate,
-                self._size,
-            )  # fmt: skip
+                text, cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), self.rate, self._size
+            )
         if not self._writer.isOpened():
             self._temporary.unlink(missing_ok=True)
-            raise RunError(f"{path}: this OpenCV cannot encode {CODECS[path.suffix]}")
+            raise RunError(f"{path}: this OpenCV cannot encode {codec}")
 
     def write(self, seconds: float, picture: NDArray[np.uint8]) -> None:
         """Add a frame (uint8 H×W×3 RGB) that is shown from ``seconds`` on."""

@@ -79,6 +79,9 @@ class Record:
             lock(self._file)
         except BlockingIOError as error:
             raise RunError(f"{path}: another mien is writing to it; wait for it") from error
+        except OSError as error:
+            raise RunError(f"{path}: cannot be locked ({error.strerror}); name a place on another "
+                           "file system") from error  # fmt: skip
         head = json.dumps({"mien": "scored", **about}, ensure_ascii=False).encode() + b"\n"
         first = self._file.readline()
         if first == head:
