@@ -96,6 +96,13 @@ def sync_folder(path: Path) -> None:
         os.close(handle)
 
 
+def mute(stream: IO[Any]) -> None:
+    """Let what is written to ``stream`` from here on go nowhere: its reader has gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
 def open_to_all(path: Path | str) -> None:
     """Give a temporary file, which is private, the rights that ``open()`` would have given it."""
     mask = os.umask(0o077)

@@ -239,3 +239,22 @@ def test_ten_views_where_faces_are_searched_and_one_where_not() -> None:
         pytest.skip("no model is bundled yet")
     assert [mien.load("tiny", detector=name).views for name in ("haar", "none")] == [10, 1]
     assert mien.load("tiny", views=2).views == 2
+
+
+def test_a_detector_of_ones_own_needs_what_the_protocol_says() -> None:
+    class Nameless:
+        def detect(self, picture: object) -> list[object]:
+            return []
+
+    class Own(Nameless):
+        name = "own"
+
+    with pytest.raises(OptionError, match="'detect' and 'name'"):
+        mien.load("tiny", detector=Nameless())  # type: ignore[arg-type]
+    predictor = mien.load("tiny", detector=Own())  # type: ignore[arg-type]
+    assert predictor.predict(np.zeros((60, 60, 3), np.uint8)) == []
+
+
+def test_a_picture_without_pixels_is_refused() -> None:
+    with pytest.raises(DataError, match="0×0 pixels show nothing"):
+        mien.load("tiny", detector="none").predict(Image.new("RGB", (0, 0)))

@@ -5,6 +5,7 @@ Heavy imports happen inside the verbs, so that ``mien --help`` answers at once.
 
 import io
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -35,7 +36,8 @@ from mien.app.commands import (
     trust,
     tune,
 )
-from mien.errors import MienError, RankLostError
+from mien.errors import MienError, RankLostError, printable
+from mien.system import mute
 
 app = typer.Typer(
     name="mien",
@@ -73,6 +75,9 @@ def _root(
 
 def main() -> None:
     """Run the command line; ends the process with 0, 1 (findings), 2 (error) or 130 (Ctrl-C)."""
+    # A caller may have closed them ('mien … >&-'), and then Python has none.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # an arrow must not end a run on an old terminal
@@ -84,9 +89,13 @@ def main() -> None:
         code = _tell(str(error), error.exit_code, anyone=isinstance(error, RankLostError))
     except BrokenPipeError:
         # The reader of our output has gone (as in 'mien … | head'); nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        mute(sys.stdout)
         code = 0
+    except SystemExit as error:  # typer's own answer to that, which says 1
+        code = 0 if type(sys.stdout).__name__ == "PacifyFlushWrapper" else error.code
     except KeyboardInterrupt:
+        # A second one, while threads end, would abort the process with a word of its own.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         code = _tell("interrupted", 130)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
@@ -111,5 +120,5 @@ def _usage(error: Exception) -> int:
 def _tell(message: str, code: int, *, anyone: bool = False) -> int:
     """One line on stderr, from the first rank alone; from ``anyone`` where that may be gone."""
     if anyone or os.environ.get("RANK", "0") == "0":
-        print(f"mien: {message}", file=sys.stderr)
+        print(f"mien: {printable(message)}", file=sys.stderr)
     return code

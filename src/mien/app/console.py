@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -48,9 +49,21 @@ _EXTRA_OF = {
     "python_multipart": "serve",
 }
 
+
+class _Console(Console):
+    """Leaves it to ``cli.main`` to end the process where the reader has gone; rich exits with 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Called by rich."""
+        raise BrokenPipeError
+
+
 # A pipe or a file has no width; tables in it are as wide as they need.
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 240)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = _Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 240)
+err = _Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+_FOLDED = 12  # columns that a name is folded to, at the narrowest
 
 
 def is_main_rank() -> bool:
@@ -69,6 +82,8 @@ def show(thing: Table | str) -> None:
     if is_main_rank():
         if isinstance(thing, str):
             out.print(thing, markup=False)
+        elif isinstance(thing, PlainTable) and out.is_terminal and thing.least > out.width:
+            out.print(thing.stacked(), markup=False)
         else:
             out.print(thing)
 
@@ -147,10 +162,37 @@ class PlainTable(Table):
             pad_edge=False,
             padding=(0, 2, 0, 0),
         )
+        self._title, self._heads = title, columns
+        self._plain: list[tuple[str, ...]] = []
         for number, column in enumerate(columns):
             side: Literal["left", "right"] = "left" if number == 0 else "right"
             self.add_column(escape(column), justify=side, no_wrap=True)
 
     def row(self, *cells: str) -> None:
         """Add a row of plain text."""
+        self._plain.append(cells)
         self.add_row(*map(escape, cells))
+
+    @property
+    def least(self) -> int:
+        """The narrowest that it can be shown without cutting a cell that is to stay whole."""
+        whole = [
+            max(map(cell_len, cells)) if column.no_wrap else _FOLDED
+            for column, cells in zip(
+                self.columns, zip(self._heads, *self._plain, strict=True), strict=True
+            )
+        ]
+        return sum(whole) + 2 * len(whole)
+
+    def stacked(self) -> str:
+        """The rows below each other, a line a cell, for a terminal in which they do not fit."""
+        wide = max(map(len, self._heads[1:]), default=0)
+        blocks = [self._title] if self._title else []
+        for first, *others in self._plain:
+            lines = [
+                f"  {head:<{wide}}  {cell}"
+                for head, cell in zip(self._heads[1:], others, strict=False)
+                if cell
+            ]
+            blocks.append("\n".join([first, *lines]))
+        return "\n".join(blocks)

@@ -10,27 +10,39 @@ from mien.errors import printable
 from mien.jobs.predict import Predicted, PredictOptions
 from mien.labels import display_name
 from mien.predict.table import second_of
+from mien.system import mute
 
 _SHOWN = 200
 
 
 class Json:
-    """An array on stdout, an object a file; written as they come."""
+    """An array on stdout, an object a file; written as they come.
 
-    def __init__(self) -> None:
-        self._count = 0
+    kept: results are kept elsewhere too, which shall not suffer where stdout's reader has gone.
+    """
+
+    def __init__(self, *, kept: bool = False) -> None:
+        self._count, self._kept = 0, kept
 
     def tell(self, entry: Mapping[str, Any]) -> None:
         """One file."""
         hidden = {"key", "frames_from", "drawn", "again"}
         plain = {name: value for name, value in entry.items() if name not in hidden}
-        sys.stdout.write("[\n" if not self._count else ",\n")
-        sys.stdout.write(json.dumps(plain, ensure_ascii=False))
+        self._write("[\n" if not self._count else ",\n")
+        self._write(json.dumps(plain, ensure_ascii=False))
         self._count += 1
 
     def end(self) -> None:
         """Close the array."""
-        sys.stdout.write("\n]\n" if self._count else "[]\n")
+        self._write("\n]\n" if self._count else "[]\n")
+
+    def _write(self, text: str) -> None:
+        try:
+            sys.stdout.write(text)
+        except BrokenPipeError:
+            if not self._kept:
+                raise
+            mute(sys.stdout)
 
 
 class Table:

@@ -159,6 +159,8 @@ def _opened(data: bytes, done: list[str]) -> Image.Image:
 
 
 def _bounded(image: Image.Image) -> Image.Image:
+    if not image.width * image.height:
+        raise ValueError(f"{image.width}×{image.height} pixels show nothing")
     if image.width * image.height > MAX_PIXELS:
         raise ValueError(f"{image.width}×{image.height} pixels are over the {MAX_PIXELS:,} allowed")
     return image

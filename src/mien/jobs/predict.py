@@ -28,18 +28,21 @@ from mien.jobs.predict_files import (
     write_picture,
     write_tables,
 )
+from mien.jobs.predict_own import Own
 from mien.jobs.predict_runs import New, Scored, runs
 from mien.predict.batch import Item, Read, find, may_pass, problem_of, read_pictures
 from mien.predict.clips import Clip, ClipWriter, open_clip
 from mien.predict.copies import Copies
 from mien.predict.pictures import read_picture
 from mien.predict.pipeline import Predictor
-from mien.predict.record import NAME, Record
+from mien.predict.record import NAME, OLD, Record
 from mien.predict.video import VideoOptions, watch
 from mien.types import Face, Progress, silent
 
 # (picture uint8 H×W×3 RGB, its faces, seconds in a clip) to the picture to show, of the same size.
 Draw = Callable[[NDArray[np.uint8], Sequence[Face], float | None], NDArray[np.uint8]]
+# (clip, its entry, its frames that have faces, whether it was read now and not before)
+OnClip = Callable[[Item, Mapping[str, Any], Iterable[dict[str, Any]], bool], None]
 # Told of each file that is done: its entry, as it stands in the record.
 Tell = Callable[[Mapping[str, Any]], None]
 
@@ -63,6 +66,12 @@ class PredictOptions:
     drawing: str = ""
     workers: int = 0
     video: VideoOptions = field(default_factory=VideoOptions)
+
+    @property
+    def files(self) -> dict[str, Path | None]:
+        """The tables, by their kind."""
+        return {"csv": self.csv or (self.out / TABLE if self.out else None),
+                "parquet": self.parquet}  # fmt: skip
 
     @property
     def record(self) -> Path | None:
@@ -114,20 +123,21 @@ def predict(
     *,
     draw: Draw | None = None,
     tell: Tell | None = None,
-    on_clip: Callable[[Item, Mapping[str, Any], list[dict[str, Any]]], None] | None = None,
+    on_clip: OnClip | None = None,
     progress: Progress = silent,
 ) -> Predicted:
     """Read the faces of every picture and clip of files, folders and patterns.
 
-    draw: makes the annotated copies for ``options.annotate``. tell: told of each file, those that
-    were scored before included. on_clip: told of each clip that was read now, with its frames
-    that have faces.
+    draw: makes the annotated copies for ``options.annotate``. tell: told of each file, on_clip: of
+    each clip; those that were scored before included.
 
     Raises:
         DataError: there is nothing to read. OptionError, RunError: an output cannot be written.
     """
     options = options or PredictOptions()
     done = Predicted()
+    own = Own.of(options.out, options.annotate, options.files, options.record)
+    named = own.without_folders(named)
     make_folders(options.out, options.annotate, options.csv, options.parquet,
                  record=options.record, named=named)  # fmt: skip
     closed = [path for path in (options.out, options.annotate) if path]
@@ -135,17 +145,17 @@ def predict(
         copies = None
         if draw is not None and options.annotate is not None:
             copies = stack.enter_context(Copies(options.annotate, options.clips))
-        total = _counted(find(named, without=closed), copies, progress)
+        total = _counted(own.others(find(named, without=closed)), copies, progress)
         if not total:
             raise DataError(f"{', '.join(map(str, named))}: no picture or clip in it")
         record = stack.enter_context(Record(options.record, _about(predictor, options)))
         if record.begun_anew:
-            done.notes.append("scored before with another model or other options; scored anew")
+            done.notes.append("scored before with another model or other options; scored anew, "
+                              f"what was said before is kept in {record.path}{OLD}")  # fmt: skip
         work = _Work(predictor, options, record, copies, draw, on_clip, progress, total, done)
-        wanted = work.through(find(named, without=closed), tell)
-        files = {"csv": options.csv or (options.out / TABLE if options.out else None),
-                 "parquet": options.parquet}  # fmt: skip
-        done.written += write_tables(files, record, wanted, predictor.classifier.classes)
+        wanted = work.through(own.others(find(named, without=closed)), tell)
+        classes = predictor.classifier.classes
+        done.written += write_tables(options.files, record, wanted, classes)
     return done
 
 
@@ -176,7 +186,7 @@ class _Work:
     record: Record
     copies: Copies | None
     draw: Draw | None
-    on_clip: Callable[[Item, Mapping[str, Any], list[dict[str, Any]]], None] | None
+    on_clip: OnClip | None
     progress: Progress
     total: int
     done: Predicted
@@ -204,6 +214,8 @@ class _Work:
         """Each item's key and its entry, None where the record has one; in order."""
         for run in runs(items, known, self._drawn):
             if isinstance(run, Scored):
+                if run.item.clip:
+                    self._tell_of_clip(run.item, run.key, new=False)
                 yield run.key, None
             elif isinstance(run, New):
                 yield run.key, self._clip(run.item, run.key)
@@ -267,10 +279,13 @@ class _Work:
             problem = problem_of(error, item.path)
             entry = problem_entry(item.path, problem, again=may_pass(error))
         self._add(key, entry)
-        if self.on_clip and "clip" in entry:
-            stored = self.record.entry(key) or {}
-            self.on_clip(item, entry, list(self.record.frames(stored)))
+        self._tell_of_clip(item, key, new=True)
         return entry
+
+    def _tell_of_clip(self, item: Item, key: int, *, new: bool) -> None:
+        entry = self.record.entry(key) or {}
+        if self.on_clip and "clip" in entry:
+            self.on_clip(item, entry, self.record.frames(entry), new)
 
     def _watch(self, item: Item, clip: Clip, key: int) -> dict[str, Any]:
         """Read one clip through, and write its frames and its copy."""

@@ -127,9 +127,6 @@ def make_folders(
     for n, place in enumerate(places):
         if place in places[:n]:
             raise OptionError(f"{place}: two results would be written there; name two files")
-        if str(place) in {os.path.realpath(one) for one in named}:
-            raise OptionError(f"{place}: is to be read, and a result would be written over it; "
-                              "name another file for that")  # fmt: skip
     if annotate and any(os.path.isdir(one) and annotate.samefile(one) for one in named):  # noqa: PTH112
         raise OptionError(f"--annotate {annotate}: the pictures to read lie there; name another")
 

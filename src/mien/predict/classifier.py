@@ -65,12 +65,15 @@ def open_classifier(
 
     Raises:
         ModelFileError: no such model, or its file is damaged or foreign.
-        OptionError: no such backend, or threads below 1. MissingExtraError: torch is needed.
+        OptionError: no such backend, or threads below 1 or above this process's cores.
+        MissingExtraError: torch is needed.
     """
     if backend not in BACKENDS:
         raise OptionError(f"backend '{backend}': one of {', '.join(BACKENDS)}")
     if threads is not None and threads < 1:
         raise OptionError(f"threads {threads}: at least 1")
+    if threads is not None and threads > cores():
+        raise OptionError(f"threads {threads}: this process may use {cores()} cores")
     form, weights, name = _find(model)
     if backend == "torch" and weights is None:
         raise OptionError(f"{form}: an ONNX file runs with onnxruntime; give the model file itself")

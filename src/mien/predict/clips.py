@@ -128,6 +128,9 @@ def open_clip(path: Path | str) -> Clip:
     """
     path = Path(path)
     try:
+        # To open a pipe would wait for whoever writes to it.
+        if path.exists() and not path.is_file():
+            raise RecordError(f"{path}: a folder, a device or a pipe, no plain file")
         with path.open("rb") as file:
             start = file.read(400)
     except OSError as error:
@@ -189,6 +192,7 @@ class ClipWriter:
             raise OptionError(f"{path}: a clip is written as one of {', '.join(CODECS)}")
         self.path, self.rate, self.written = path, min(rate, 120.0), 0
         self._size = (width - width % 2, height - height % 2)  # the codecs take even sides
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a line for each frame
         self._start: float | None = None
         try:
             handle, name = tempfile.mkstemp(
@@ -218,6 +222,18 @@ class ClipWriter:
             self._writer.write(frame)
             self.written += 1
 
+    def _is_whole(self) -> bool:
+        """Whether what was written can be read: OpenCV tells nothing of a disk that ran full."""
+        with _hushed(), _as_text(self._temporary) as text:
+            capture = cv2.VideoCapture(text, cv2.CAP_FFMPEG)
+            try:
+                count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+                return bool(capture.isOpened() and capture.read()[0]) and not (
+                    0 < count < self.written
+                )
+            finally:
+                capture.release()
+
     def __enter__(self) -> "ClipWriter":
         return self
 
@@ -227,11 +243,12 @@ class ClipWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._writer.release()
+        with _hushed():
+            self._writer.release()
         if kind is not None:
             self._temporary.unlink(missing_ok=True)
             return
-        if not self.written or not self._temporary.stat().st_size:
+        if not self._is_whole():
             self._temporary.unlink(missing_ok=True)
             raise RunError(f"{self.path}: cannot be written (is the disk full?)")
         open_to_all(self._temporary)

@@ -56,7 +56,8 @@ def load(
         model: a bundled model's name (``default``, ``tiny``), an ``.onnx`` or ``.safetensors``
             file, or a run folder.
         detector: ``haar`` (needs no file), ``yunet`` (with ``detector_model``, its ``.onnx``),
-            ``none`` (each picture is one face crop), or an object of your own with ``detect``.
+            ``none`` (each picture is one face crop), or an object of your own with ``name`` and
+            ``detect``, as ``mien.predict.faces.Detector`` says.
         backend: ``onnx``, ``torch``, or ``auto``: ONNX where the model has that form.
         threads: processor threads of the network; None for all.
         unsure_error, keep_others: see ``Predictor``.
@@ -72,10 +73,9 @@ def load(
         detector = open_detector(detector, model_file=detector_model)
     elif detector_model is not None:
         raise OptionError("detector_model goes with the name of a detector, not with an object")
-    if not callable(getattr(detector, "detect", None)):
-        raise OptionError(
-            f"detector {detector!r}: give 'haar', 'yunet', 'none', or an object with 'detect'"
-        )
+    if not (callable(getattr(detector, "detect", None)) and hasattr(detector, "name")):
+        raise OptionError(f"detector {detector!r}: give 'haar', 'yunet', 'none', or an object with "
+                          "'detect' and 'name' (mien.predict.faces.Detector)")  # fmt: skip
     classifier = open_classifier(model, backend=backend, threads=threads)
     if views is None:
         views = 1 if detector.name == "none" else VIEWS[-1]

@@ -11,9 +11,11 @@ the record is read the next time.
 In memory are sixteen bytes a file, and no content.
 """
 
+import contextlib
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import time
 from array import array
@@ -29,6 +31,7 @@ from mien.errors import RunError
 from mien.system import lock
 
 NAME = "scored.jsonl"
+OLD = ".old"  # ends the name of a record that was put aside
 _RECENT = 20_000
 _SYNC = 5.0  # seconds between calls of fsync; a kill loses nothing, a power cut this much
 
@@ -57,7 +60,7 @@ class Record:
     """
 
     def __init__(self, path: Path | None, about: Mapping[str, Any]) -> None:
-        self.begun_anew = False
+        self.path, self.begun_anew = path, False
         self._keys, self._places = array("Q"), array("Q")
         # Said since those were last sorted: to sort a million after each file would take days.
         self._recent: dict[int, int] = {}
@@ -70,7 +73,7 @@ class Record:
         try:
             self._begin(path, about)
         except BaseException:
-            self._file.close()
+            self._close()
             raise
         self._frames_from: int | None = None
 
@@ -90,10 +93,13 @@ class Record:
         if first and not head.startswith(first) and (_parsed(first) or {}).get("mien") != "scored":
             raise RunError(f"{path}: no record of mien's; name another place for the results")
         self.begun_anew = bool(first)
+        if first and path is not None:  # hours of work, which a mistaken option shall not cost
+            shutil.copyfile(path, path.with_name(path.name + OLD))
         self._file.seek(0)
         self._file.truncate()
-        self._file.write(head)
-        self._file.flush()
+        with self._told():
+            self._file.write(head)
+            self._file.flush()
 
     def _read(self) -> None:
         """Where each file's line stands; what follows the last whole line of a file is cut off."""
@@ -131,7 +137,20 @@ class Record:
         """One frame of the clip whose entry comes next."""
         if self._frames_from is None:
             self._frames_from = self._file.seek(0, os.SEEK_END)
-        self._file.write(_line(frame))
+        with self._told():
+            self._file.write(_line(frame))
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Names the file where the system says only what is wrong."""
+        try:
+            yield
+        except OSError as error:
+            place = self.path or tempfile.gettempdir()
+            raise RunError(
+                f"{place}: cannot be written ({error.strerror}); make room, and the same command "
+                "goes on"
+            ) from error
 
     def drop_frames(self) -> None:
         """The clip came to nothing: forget its frames."""
@@ -145,11 +164,12 @@ class Record:
         place = self._file.seek(0, os.SEEK_END)
         begun = {} if self._frames_from is None else {"frames_from": self._frames_from}
         self._frames_from = None
-        self._file.write(_line({"key": f"{key:016x}", **entry, **begun}))
-        self._file.flush()
-        if time.monotonic() - self._synced > _SYNC:
-            os.fsync(self._file.fileno())
-            self._synced = time.monotonic()
+        with self._told():
+            self._file.write(_line({"key": f"{key:016x}", **entry, **begun}))
+            self._file.flush()
+            if time.monotonic() - self._synced > _SYNC:
+                os.fsync(self._file.fileno())
+                self._synced = time.monotonic()
         self._recent[key] = place
 
     def entry(self, key: int) -> dict[str, Any] | None:
@@ -185,10 +205,17 @@ class Record:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.drop_frames()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        try:
+            with self._told():
+                self.drop_frames()
+                self._file.flush()
+                os.fsync(self._file.fileno())
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        with contextlib.suppress(OSError):  # it tries once more to write what was told of already
+            self._file.close()
 
 
 def _open(path: Path) -> Any:

@@ -1,6 +1,6 @@
 """``mien predict``."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +10,7 @@ from mien.app import options as opt
 from mien.errors import OptionError, printable
 
 if TYPE_CHECKING:
-    from mien.jobs.predict import Draw, PredictOptions
+    from mien.jobs.predict import Draw, OnClip, PredictOptions
     from mien.predict.pipeline import Predictor
 
 _HELP = """Find the faces in pictures, folders and clips, and say which expression each shows.
@@ -144,7 +144,7 @@ def _files(
 
     draw = _draw(model, predictor, explain, language) if options.annotate else None
     timeline = _timeline(options, language)
-    show = Json() if json_out else Table(language)
+    show = Json(kept=options.record is not None) if json_out else Table(language)
     try:
         with console.progress_bars() as progress:
             done = predict(paths, predictor, options, draw=draw, tell=show.tell,
@@ -183,7 +183,7 @@ def _draw(model: str, predictor: "Predictor", explain: bool, language: str) -> "
     return drawn
 
 
-def _timeline(options: "PredictOptions", language: str) -> Callable[..., None] | None:
+def _timeline(options: "PredictOptions", language: str) -> "OnClip | None":
     """Draws the timeline of a clip where a folder is named and matplotlib is there."""
     folder = options.out or options.annotate
     if folder is None:
@@ -191,7 +191,13 @@ def _timeline(options: "PredictOptions", language: str) -> Callable[..., None] |
     from mien.app import console
     from mien.predict.batch import TIMELINE
 
-    def draw(item: Any, entry: Mapping[str, Any], frames: list[dict[str, Any]]) -> None:
+    def draw(
+        item: Any, entry: Mapping[str, Any], frames: Iterable[dict[str, Any]], new: bool
+    ) -> None:
+        stem = folder / f"{item.name}{TIMELINE}"
+        if not new and Path(f"{stem}.png").exists():
+            return
+        frames = list(frames)
         if not frames:
             return
         try:
@@ -199,7 +205,6 @@ def _timeline(options: "PredictOptions", language: str) -> Callable[..., None] |
         except ModuleNotFoundError:
             console.say("no timeline is drawn: it needs the extra 'train', for matplotlib")
             return
-        stem = folder / f"{item.name}{TIMELINE}"
         stem.parent.mkdir(parents=True, exist_ok=True)
         clip = entry["clip"]
         draw_timeline(frames, stem, seconds=clip["seconds"], count=clip["frames"],

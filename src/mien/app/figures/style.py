@@ -119,8 +119,8 @@ def labels(language: str) -> Callable[..., str]:
 def style(language: str = "en") -> Iterator[None]:
     """Matplotlib's settings for a figure of mien's; afterwards they are as before."""
     with mpl.rc_context(), warnings.catch_warnings():
-        if not has_font(language):
-            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        # Names of files and classes may be in any script, whatever the figure's language.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         mpl.rcdefaults()
         mpl.rcParams.update(_SETTINGS)
         if language == "zh-Hant":
