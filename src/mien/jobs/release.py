@@ -54,8 +54,7 @@ class Release:
 
     settings: fields of the recipe that differ, as ``mien train --set`` takes them. teachers: names
     of releases before it that it learns from. flip: answers are the average with the mirror image,
-    for twice the time. default: the one that is meant where no model is named. packaged: whether
-    it is written; one that is not only teaches others.
+    for twice the time. default: the one that is meant where no model is named.
     """
 
     name: str
@@ -65,15 +64,12 @@ class Release:
     teachers: tuple[str, ...] = ()
     flip: bool = True
     default: bool = False
-    packaged: bool = True
 
 
 # A new model is a line here. ``cnn4`` beside ``wide`` would be more than ``LARGEST``.
 RELEASES = (
-    Release(name="wide-first", recipe="wide", packaged=False),
-    Release(name="wide", recipe="wide", seed=1, teachers=("wide-first",), flip=False, default=True,
-            settings={"objective.teachers_see": "crops", "augment.scale": "0.25"}),
-    Release(name="tiny", recipe="tiny", teachers=("wide-first",), flip=False,
+    Release(name="wide", recipe="wide", flip=False, default=True),
+    Release(name="tiny", recipe="tiny", teachers=("wide",), flip=False,
             settings={"objective.teachers_see": "once"}),
 )  # fmt: skip
 
@@ -108,14 +104,11 @@ def release(
     Raises:
         MienError: bad data or runs, a graph that does not agree, or models that are too large.
     """
-    if [one.default and one.packaged for one in releases].count(True) != 1:
+    if [one.default for one in releases].count(True) != 1:
         raise RunError("one of the released models, and one alone, must be the default")
-    needed = {name for one in releases if not _there(runs / one.name) for name in one.teachers}
     for one in releases:  # all of them first: what follows seals a teacher's file anew
-        if one.packaged or one.name in needed:
-            _trained(one, source, runs, listeners or Listeners())
-    made = [_make(one, source, runs / one.name, limit, progress)
-            for one in releases if one.packaged]  # fmt: skip
+        _trained(one, source, runs, listeners or Listeners())
+    made = [_make(one, source, runs / one.name, limit, progress) for one in releases]
     total = sum(len(one.weights) + len(one.onnx) for one in made)
     if total > LARGEST:
         raise RunError(f"the models take {total / 1e6:.1f} MB, more than {LARGEST / 1e6:.0f}")
@@ -150,7 +143,7 @@ def _make(one: Release, source: str, folder: Path, limit: int, progress: Progres
 def _trained(one: Release, source: str, runs: Path, ears: Listeners) -> None:
     """Train where there is no model yet, or go on where that was interrupted."""
     folder = runs / one.name
-    if _there(folder):
+    if (folder / "model.safetensors").is_file():
         return
     if (folder / "run.json").is_file():
         resume(folder, listeners=ears)
@@ -159,10 +152,6 @@ def _trained(one: Release, source: str, runs: Path, ears: Listeners) -> None:
     chosen = override(replace(recipe(one.recipe), seed=one.seed), one.settings)
     options = TrainOptions(source=source, teachers=tuple(str(runs / name) for name in one.teachers))
     train(options, out=folder, recipe=chosen, listeners=ears)
-
-
-def _there(folder: Path) -> bool:
-    return (folder / "model.safetensors").is_file()
 
 
 def _taught(folder: Path, source: str, progress: Progress) -> dict[str, Any]:
