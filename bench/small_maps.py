@@ -86,8 +86,8 @@ def main():
             launching.keep_freed_memory = lambda: False
         print(*compare(given.recipes[0], given.rounds, given.steps))
         return
-    print("| recipe | torch's, allocator as it is | memory kept | and as products | ratio |")
-    print("|---|---|---|---|---|")
+    print("| recipe | as it was | memory kept | products | both | ratio |")
+    print("|---|---|---|---|---|---|")
     for name in given.recipes:
         left, kept = (
             [float(number) for number in subprocess.run(
@@ -96,7 +96,7 @@ def main():
                 check=True, capture_output=True, text=True).stdout.split()]
             for word in ("left", "kept")
         )  # fmt: skip
-        print(f"| `{name}` | {left[0]:,.0f} | {kept[0]:,.0f} | {kept[1]:,.0f} "
+        print(f"| `{name}` | {left[0]:,.0f} | {kept[0]:,.0f} | {left[1]:,.0f} | {kept[1]:,.0f} "
               f"| {kept[1] / left[0]:.2f} |", flush=True)  # fmt: skip
 
 
