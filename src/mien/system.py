@@ -11,6 +11,8 @@ import platform
 from pathlib import Path
 from typing import IO, Any
 
+from mien.errors import OptionError
+
 _LOCKED_BYTE = 2**31 - 1024  # Windows locks bytes and keeps others from reading them
 
 
@@ -19,6 +21,16 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def check_threads(threads: int) -> None:
+    """Refuse more threads than cores: they wait for each other, and slow the whole machine down.
+
+    Raises:
+        OptionError: there are fewer cores.
+    """
+    if threads > cores():
+        raise OptionError(f"--threads {threads}: this process may use {cores()} cores")
 
 
 def processor() -> str:

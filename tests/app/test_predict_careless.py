@@ -96,7 +96,7 @@ def test_a_pipe_called_a_clip_ends_at_once(place):
 def test_more_threads_than_cores_are_refused(place):
     done = mien(place, "predict", *FAST, "0.png", "--threads", "10000000000")
     assert done.returncode == 2
-    assert done.stderr.startswith("mien: threads 10000000000: this process may use ")
+    assert done.stderr.startswith("mien: --threads 10000000000: this process may use ")
 
 
 def test_a_mistaken_option_costs_no_record(place):

@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from exported import small
+from mien import system
 from mien.data.synthetic import generate
+from mien.errors import OptionError
 from mien.explain.attribution import attribute
 from mien.jobs.export import export
 from mien.jobs.foreign import open_network
@@ -82,7 +84,8 @@ def test_gradients_are_those_of_the_explain_room(folder):
     service.close()
 
 
-def test_onnx_gets_a_thread_a_batch_and_torch_all_of_them(folder):
+def test_onnx_gets_a_thread_a_batch_and_torch_all_of_them(folder, monkeypatch):
+    monkeypatch.setattr(system, "cores", lambda: 3)
     asked = []
 
     def opener(backend):
@@ -97,6 +100,8 @@ def test_onnx_gets_a_thread_a_batch_and_torch_all_of_them(folder):
     assert open_for_many(opener("onnx"), 3)[1] == 3
     assert open_for_many(opener("torch"), 3)[1] == 1
     assert asked == [("onnx", 1), ("torch", 1), ("torch", 3)]
+    with pytest.raises(OptionError, match="--threads 4: this process may use 3 cores"):
+        open_for_many(opener("onnx"), 4)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from mien import system
 from mien.errors import OptionError
 from mien.train import hardware
 from mien.train.hardware import choose_hardware
@@ -22,7 +23,8 @@ def test_bf16_only_where_the_processor_multiplies_it(monkeypatch, has, precision
 
 
 def test_threads_are_the_cores_shared_by_the_ranks(monkeypatch):
-    monkeypatch.setattr(hardware, "cores", lambda: 8)
+    for module in (hardware, system):
+        monkeypatch.setattr(module, "cores", lambda: 8)
     assert choose_hardware(accelerator="cpu").threads == 8
     assert choose_hardware(accelerator="cpu", ranks=3).threads == 2
     assert choose_hardware(accelerator="cpu", ranks=99).threads == 1

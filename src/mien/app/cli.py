@@ -3,10 +3,12 @@
 Heavy imports happen inside the verbs, so that ``mien --help`` answers at once.
 """
 
+import contextlib
 import io
 import os
 import signal
 import sys
+import threading
 from typing import Annotated
 
 import typer
@@ -94,15 +96,27 @@ def main() -> None:
     except SystemExit as error:  # typer's own answer to that, which says 1
         code = 0 if type(sys.stdout).__name__ == "PacifyFlushWrapper" else error.code
     except KeyboardInterrupt:
-        # A second one, while threads end, would abort the process with a word of its own.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
         code = _tell("interrupted", 130)
+        _end_now(code)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         code = _tell(f"{place}{error.strerror or error}", 2)
     except Exception as error:  # noqa: BLE001  what is no usage error is raised again
         code = _usage(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _end_now(code: int) -> None:
+    """End without waiting for threads, where some still work: they have nothing left to give.
+
+    The interpreter would take itself apart under them, and their runtimes abort the process.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if threading.active_count() > 1:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
 
 
 def _usage(error: Exception) -> int:

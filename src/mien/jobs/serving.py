@@ -22,6 +22,7 @@ from mien.jobs.occlude import fall, squares
 from mien.predict.looks import Cut
 from mien.predict.pictures import read_picture
 from mien.predict.pipeline import Predictor, kept
+from mien.system import check_threads
 from mien.types import Box, Detection, Face, Scores
 
 if TYPE_CHECKING:
@@ -224,7 +225,11 @@ def open_for_many(open_: Callable[[int], Predictor], threads: int) -> tuple[Pred
 
     Args:
         open_: opens it with so many threads for one batch. threads: of the processor, in all.
+
+    Raises:
+        OptionError: more threads than cores, or what ``open_`` refuses.
     """
+    check_threads(threads)
     predictor = behind(lambda: open_(1))
     if predictor.classifier.backend == "onnx":
         return predictor, threads

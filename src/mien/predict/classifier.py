@@ -16,7 +16,7 @@ from mien.models import bundled
 from mien.models.card import class_names, read_card, read_tensor_file
 from mien.models.confidence import Confidence, read_confidence
 from mien.models.onnx_file import OnnxFile, Outside, is_onnx, read_onnx
-from mien.system import cores
+from mien.system import check_threads, cores
 from mien.types import Scores
 
 BACKENDS = ("auto", "onnx", "torch")
@@ -72,8 +72,7 @@ def open_classifier(
         raise OptionError(f"backend '{backend}': one of {', '.join(BACKENDS)}")
     if threads is not None and threads < 1:
         raise OptionError(f"threads {threads}: at least 1")
-    if threads is not None and threads > cores():
-        raise OptionError(f"threads {threads}: this process may use {cores()} cores")
+    check_threads(threads or 0)
     form, weights, name = _find(model)
     if backend == "torch" and weights is None:
         raise OptionError(f"{form}: an ONNX file runs with onnxruntime; give the model file itself")

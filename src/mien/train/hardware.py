@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 
 from mien.errors import OptionError
-from mien.system import cores
+from mien.system import check_threads, cores
 
 PRECISIONS = ("auto", "fp32", "bf16")
 
@@ -51,9 +51,7 @@ def choose_hardware(
         precision = "bf16" if fast else "fp32"
     else:
         reason = "as asked"
-    if threads > cores():
-        # More threads than cores wait for each other, and slow the whole machine down.
-        raise OptionError(f"--threads {threads}: this process may use {cores()} cores")
+    check_threads(threads)
     if threads < 1:
         threads = max(1, cores() // ranks)
     return Hardware(accelerator, precision, threads, reason)
