@@ -15,7 +15,7 @@ from mien.runs import Run
 # Small enough that a run takes seconds, long enough that every kind of moment gets hit, on a fast
 # machine as well.
 COMMAND = [
-    sys.executable, "-m", "mien", "train", "synthetic:400", "--epochs", "20", "--batch-size", "16",
+    sys.executable, "-m", "mien", "train", "synthetic:400", "--epochs", "10", "--batch-size", "16",
     "--set", "model.widths=4,8,8,8", "--set", "model.hidden=16,16", "--set", "augment.erase=0.3",
     "--set", "objective.sampling_power=0.5", "--set", "train_sample=50", "--threads", "1",
     "--save-every", "0",
