@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien.errors import OptionError, printable
-from mien.predict.batch import Item
-from mien.predict.copies import LOG
+from mien.predict.batch import COPIES, Item
 from mien.predict.record import NAME
 
 
@@ -28,7 +27,7 @@ class Own:
         record: Path | None,
     ) -> "Own":  # fmt: skip
         """Ask before anything is made or written."""
-        known = ((out, NAME), (annotate, LOG))
+        known = ((out, NAME), (annotate, COPIES))
         folders = [folder for folder, log in known if folder and (folder / log).is_file()]
         files: dict[str, set[str]] = {}
         for file in (*tables.values(), record):

@@ -35,6 +35,7 @@ _UNREAD = frozenset(
     {".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".j2k", ".psd", ".tga", ".dng", ".cr2"}
     | {".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"}
 )
+COPIES = "copies.jsonl"  # lies in a folder of marked copies, and says what it holds
 TIMELINE = ".timeline"  # ends the names of clips' figures, which are no pictures to read
 
 
@@ -68,8 +69,8 @@ def find(named: Iterable[str | Path], *, without: Iterable[Path] = ()) -> Iterat
     A file that is named is taken whatever its ending; in folders endings decide, and pictures of
     kinds that mien does not decode come too, so that they are told of. What lies in another thing
     that is named comes once. Folders ``without`` are passed by where they lie below a folder or
-    the fixed part of a pattern, as are links to folders and mien's own timelines. No two items
-    have one name. Memory: what is named, and the names in one folder.
+    the fixed part of a pattern, as are links to folders, folders of marked copies and mien's own
+    timelines. No two items have one name. Memory: what is named, and the names in one folder.
     """
     closed = {os.path.realpath(path) for path in without}
     tops = _tops(named, closed)
@@ -150,7 +151,9 @@ def _below(top: _Top, closed: set[str]) -> Iterator[Item]:
     for place, folders, files in os.walk(top.path, onerror=refused.append):
         folders[:] = sorted(
             f for f in folders
-            if not f.startswith(".") and os.path.realpath(Path(place, f)) not in closed
+            if not f.startswith(".")
+            and os.path.realpath(Path(place, f)) not in closed
+            and not Path(place, f, COPIES).is_file()
         )  # fmt: skip
         inner = os.path.relpath(place, top.path)
         for name in sorted(files):

@@ -10,10 +10,9 @@ from pathlib import Path
 from types import TracebackType
 
 from mien.errors import OptionError, printable
-from mien.predict.batch import Item
+from mien.predict.batch import COPIES, Item
 from mien.predict.record import Record
 
-LOG = "copies.jsonl"
 _PICTURES = (".jpg", ".jpeg", ".png")
 _LONGEST = 255  # bytes of a name, on the file systems that there are
 
@@ -30,7 +29,7 @@ class Copies:
 
     def __init__(self, folder: Path, clips: str) -> None:
         self.folder, self._clips = folder, clips
-        self._record = Record(folder / LOG, {"of": "copies"})
+        self._record = Record(folder / COPIES, {"of": "copies"})
 
     def place(self, item: Item) -> Path:
         """Where an item's copy goes: under its own name, with an ending that can be written.
@@ -61,7 +60,7 @@ class Copies:
         place = self.place(item)
         if place.exists() and self._record.entry(self._key(place)) is None:
             raise OptionError(
-                f"--annotate: {printable(str(place))} is there already, and {LOG} does not say "
+                f"--annotate: {printable(str(place))} is there already, and {COPIES} does not say "
                 "that mien made it; name another folder"
             )
 
