@@ -50,11 +50,11 @@ def memory_gib() -> float | None:
 
 
 def keep_freed_memory() -> bool:
-    """Have the allocator keep what is freed, up to 2 GiB, for the next request; whether it can.
+    """Have the allocator keep what is freed for the next request; whether it can.
 
     glibc gives large blocks back to the system at once, and each step of training asks for as many
     again, every page of which the system clears anew: a sixth of a step's time. For processes that
-    do one large job and end.
+    do one large job and end: what lies below a block that lives stays with the process.
     """
     try:
         import ctypes

@@ -106,6 +106,19 @@ def test_a_mistaken_option_costs_no_record(place):
     done = mien(place, *command, "--views", "2")
     assert "scored anew, what was said before is kept in f.csv.scored.jsonl.old" in done.stderr
     assert (place / "f.csv.scored.jsonl.old").read_bytes() == record
+    again = mien(place, *command)  # the right option again: all is known
+    assert "2 files read, 2 of them before" in again.stdout
+    assert (place / "f.csv.scored.jsonl").read_bytes() == record
+    assert (place / "f.csv.scored.jsonl.old").read_bytes() != record
+
+
+def test_nobody_listens_to_what_is_said_on_stderr(place):
+    (place / "bad.png").write_bytes(b"none")
+    with subprocess.Popen([*MIEN, "predict", *FAST, "bad.png", "0.png"], cwd=place,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:  # fmt: skip
+        process.stderr.close()
+        assert b"1 file read" in process.stdout.read()
+        assert process.wait(timeout=60) == 1
 
 
 def _small_files():

@@ -284,12 +284,6 @@ def test_marked_copies_and_what_is_missing_of_them(place):
     assert run(place, place / "in", csv=place / "f.csv", annotate=place / "in" / "m").files == 5
 
 
-def test_marked_copies_of_another_call_are_no_pictures_to_read(place):
-    assert run(place, annotate=place / "in" / "m").files == 5
-    assert run(place, csv=place / "f.csv").files == 5
-    assert run(place, place / "in" / "m", csv=place / "f.csv").files == 4  # where they are named
-
-
 def test_pictures_are_never_written_over(place):
     before = (place / "in" / "0.png").read_bytes()
     with pytest.raises(OptionError, match="lies there itself"):

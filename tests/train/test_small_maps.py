@@ -22,11 +22,11 @@ def whole(*shape, seed):
     ).double()  # fmt: skip
 
 
-def gradients(image, weight, bias, upstream, stride):
-    image, weight, bias = (t.clone().requires_grad_() for t in (image, weight, bias))
-    out = functional.conv2d(image, weight, bias, stride=stride, padding=1)
+def gradients(image, weight, upstream, stride):
+    image, weight = (t.clone().requires_grad_() for t in (image, weight))
+    out = functional.conv2d(input=image, weight=weight, stride=stride, padding=1)
     out.backward(upstream.to(out.dtype))
-    return out.detach(), image.grad, weight.grad, bias.grad
+    return out.detach(), image.grad, weight.grad
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -36,16 +36,15 @@ def test_values_and_gradients_are_those_of_a_convolution(stride, height, width, 
     inputs, outputs = 64, 72
     image = whole(3, inputs, height, width, seed=1)
     weight = whole(outputs, inputs, 3, 3, seed=2)
-    bias = whole(outputs, seed=3)
     shape = functional.conv2d(image, weight, stride=stride, padding=1).shape
     upstream = whole(*shape, seed=4)
-    expected = gradients(image, weight, bias, upstream, stride)
+    expected = gradients(image, weight, upstream, stride)
     assert max(float(value.abs().max()) for value in expected) <= 256
     assert float(expected[1].abs().max()) > 3  # sums of several, not a picture of zeros
     with torch.autocast(**BF16), small_maps():
         found = gradients(
             *(t.float().contiguous(memory_format=layout) for t in (image, weight)),
-            bias.float(), upstream, stride,
+            upstream, stride,
         )  # fmt: skip
     for mine, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(mine.double(), theirs, rtol=0, atol=0)
@@ -65,15 +64,16 @@ def taken(image, layer, context):
 @pytest.mark.parametrize(
     ("layer", "side", "expected"),
     [
-        (nn.Conv2d(64, 64, 3, padding=1), 6, True),
-        (nn.Conv2d(64, 64, 3, padding="same"), 6, False),
-        (nn.Conv2d(64, 64, 3, padding=1), 7, False),
+        (nn.Conv2d(64, 64, 3, bias=False, padding=1), 6, True),
+        (nn.Conv2d(64, 64, 3, bias=False, padding="same"), 6, False),
+        (nn.Conv2d(64, 64, 3, padding=1), 6, False),
+        (nn.Conv2d(64, 64, 3, bias=False, padding=1), 7, False),
         (nn.Conv2d(64, 64, 3), 6, False),
         (nn.Conv2d(64, 64, 1), 6, False),
         (nn.Conv2d(64, 64, 5, padding=2), 6, False),
-        (nn.Conv2d(64, 64, 3, padding=1, groups=2), 6, False),
-        (nn.Conv2d(64, 64, 3, padding=1, dilation=2), 6, False),
-        (nn.Conv2d(64, 64, 3, padding=1, stride=(1, 2)), 6, False),
+        (nn.Conv2d(64, 64, 3, bias=False, padding=1, groups=2), 6, False),
+        (nn.Conv2d(64, 64, 3, bias=False, padding=1, dilation=2), 6, False),
+        (nn.Conv2d(64, 64, 3, bias=False, padding=1, stride=(1, 2)), 6, False),
         (nn.Conv2d(32, 64, 3, padding=1), 6, False),
     ],
 )
@@ -83,7 +83,7 @@ def test_only_fitting_layers_are_taken_over(layer, side, expected):
 
 
 def test_without_autocast_or_gradients_nothing_changes():
-    layer, image = nn.Conv2d(64, 64, 3, padding=1), torch.randn(2, 64, 4, 4)
+    layer, image = nn.Conv2d(64, 64, 3, bias=False, padding=1), torch.randn(2, 64, 4, 4)
     assert not taken(image, layer, torch.autocast(device_type="cpu", enabled=False))
     with torch.no_grad(), torch.autocast(**BF16), small_maps():
         inside = layer(image)
@@ -93,7 +93,7 @@ def test_without_autocast_or_gradients_nothing_changes():
 
 
 def test_frozen_weights_or_inputs_get_no_gradient():
-    layer, image = nn.Conv2d(64, 64, 3, padding=1), torch.randn(2, 64, 4, 4)
+    layer, image = nn.Conv2d(64, 64, 3, bias=False, padding=1), torch.randn(2, 64, 4, 4)
     layer.weight.requires_grad_(False)
     image.requires_grad_()
     with torch.autocast(**BF16), small_maps():

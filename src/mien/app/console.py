@@ -21,6 +21,7 @@ from rich.progress import (
 from rich.table import Table
 
 from mien.errors import MissingExtraError
+from mien.system import mute
 from mien.types import Progress as Callback
 
 _EXTRA_OF = {
@@ -51,11 +52,15 @@ _EXTRA_OF = {
 
 
 class _Console(Console):
-    """Leaves it to ``cli.main`` to end the process where the reader has gone; rich exits with 1."""
+    """Leaves it to ``cli.main`` to end the process where stdout's reader has gone; rich exits
+    with 1. Where nobody hears what is said on stderr, the work goes on.
+    """
 
     def on_broken_pipe(self) -> None:
         """Called by rich."""
-        raise BrokenPipeError
+        if not self.stderr:
+            raise BrokenPipeError
+        mute(sys.stderr)
 
 
 # A pipe or a file has no width; tables in it are as wide as they need.

@@ -69,7 +69,7 @@ def find(named: Iterable[str | Path], *, without: Iterable[Path] = ()) -> Iterat
     A file that is named is taken whatever its ending; in folders endings decide, and pictures of
     kinds that mien does not decode come too, so that they are told of. What lies in another thing
     that is named comes once. Folders ``without`` are passed by where they lie below a folder or
-    the fixed part of a pattern, as are links to folders, folders of marked copies and mien's own
+    the fixed part of a pattern, as are links to folders and mien's own
     timelines. No two items have one name. Memory: what is named, and the names in one folder.
     """
     closed = {os.path.realpath(path) for path in without}
@@ -153,7 +153,6 @@ def _below(top: _Top, closed: set[str]) -> Iterator[Item]:
             f for f in folders
             if not f.startswith(".")
             and os.path.realpath(Path(place, f)) not in closed
-            and not Path(place, f, COPIES).is_file()
         )  # fmt: skip
         inner = os.path.relpath(place, top.path)
         for name in sorted(files):

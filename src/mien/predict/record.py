@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import RunError
+from mien.runs import temporary
 from mien.system import lock
 
 NAME = "scored.jsonl"
@@ -92,14 +93,42 @@ class Record:
             return
         if first and not head.startswith(first) and (_parsed(first) or {}).get("mien") != "scored":
             raise RunError(f"{path}: no record of mien's; name another place for the results")
+        if first and path is not None and self._put_aside(path, head):
+            return
         self.begun_anew = bool(first)
-        if first and path is not None:  # hours of work, which a mistaken option shall not cost
-            shutil.copyfile(path, path.with_name(path.name + OLD))
         self._file.seek(0)
         self._file.truncate()
         with self._told():
             self._file.write(head)
             self._file.flush()
+
+    def _put_aside(self, path: Path, head: bytes) -> bool:
+        """Keep what was said with other options, hours of work, which a mistake shall not cost.
+
+        Whether the record that was put aside before is the one that is wanted now; then both have
+        changed places, and it is read. One that is larger is not replaced.
+        """
+        old = path.with_name(path.name + OLD)
+        if not old.is_file():
+            shutil.copyfile(path, old)
+            return False
+        with old.open("rb") as file:
+            wanted = file.readline() == head
+        if not wanted:
+            if path.stat().st_size >= old.stat().st_size:
+                shutil.copyfile(path, old)
+            return False
+        between = path.with_name(temporary(path.name) + "tmp")
+        shutil.copyfile(path, between)
+        with old.open("rb") as file, self._told():
+            self._file.seek(0)
+            self._file.truncate()
+            shutil.copyfileobj(file, self._file)
+            self._file.flush()
+        between.replace(old)
+        self._file.seek(len(head))
+        self._read()
+        return True
 
     def _read(self) -> None:
         """Where each file's line stands; what follows the last whole line of a file is cut off."""

@@ -42,24 +42,30 @@ class small_maps(TorchFunctionMode):  # noqa: N801 - a context manager, called l
         """Called by torch for each of its functions."""
         kwargs = kwargs or {}
         if func is functional.conv2d and (call := _fitting(*args, **kwargs)):
-            image_NCHW, weight_OCkk, bias_O, stride = call
+            image_NCHW, weight_OCkk, stride = call
             out: Tensor = _Unfolded.apply(  # type: ignore[no-untyped-call]
                 image_NCHW.bfloat16(), weight_OCkk.bfloat16(), stride
             )
-            return out if bias_O is None else out + bias_O.to(out.dtype)[:, None, None]
+            return out
         return func(*args, **kwargs)
 
 
 def _fitting(
-    image_NCHW: Tensor,
-    weight_OCkk: Tensor,
-    bias_O: Tensor | None = None,
+    input: Tensor,  # named as torch names them
+    weight: Tensor,
+    bias: Tensor | None = None,
     stride: Any = 1,
     padding: Any = 0,
     dilation: Any = 1,
     groups: int = 1,
-) -> tuple[Tensor, Tensor, Tensor | None, int] | None:
-    """The call of ``conv2d`` with its stride, where it is one to take over; None elsewhere."""
+) -> tuple[Tensor, Tensor, int] | None:
+    """The call of ``conv2d`` with its stride, where it is one to take over; None elsewhere.
+
+    One with a bias is not, since it would be rounded twice.
+    """
+    image_NCHW, weight_OCkk = input, weight
+    if bias is not None or not image_NCHW.numel():
+        return None
     outputs, channels, *kernel = weight_OCkk.shape
     usual = kernel == [3, 3] and _pair(padding) == (1, 1) and _pair(dilation) == (1, 1)
     if not usual or groups != 1 or min(outputs, channels) < _FEWEST_CHANNELS:
@@ -73,7 +79,7 @@ def _fitting(
         return None
     if not torch.is_autocast_enabled("cpu") or torch.get_autocast_dtype("cpu") != torch.bfloat16:
         return None
-    return image_NCHW, weight_OCkk, bias_O, steps[0]
+    return image_NCHW, weight_OCkk, steps[0]
 
 
 def _pair(value: Any) -> tuple[Any, Any]:

@@ -205,9 +205,12 @@ def _timeline(options: "PredictOptions", language: str) -> "OnClip | None":
         except ModuleNotFoundError:
             console.say("no timeline is drawn: it needs the extra 'train', for matplotlib")
             return
-        stem.parent.mkdir(parents=True, exist_ok=True)
-        clip = entry["clip"]
-        draw_timeline(frames, stem, seconds=clip["seconds"], count=clip["frames"],
-                      name=printable(Path(item.path).name), language=language)  # fmt: skip
+        clip, name = entry["clip"], printable(Path(item.path).name)
+        try:
+            stem.parent.mkdir(parents=True, exist_ok=True)
+            draw_timeline(frames, stem, seconds=clip["seconds"], count=clip["frames"], name=name,
+                          language=language)  # fmt: skip
+        except OSError as error:  # the rest goes on; the next call tries once more
+            console.say(f"{name}: no timeline could be written ({error.strerror})")
 
     return draw
