@@ -283,8 +283,10 @@ class _Work:
         return entry
 
     def _tell_of_clip(self, item: Item, key: int, *, new: bool) -> None:
+        if self.on_clip is None:
+            return
         entry = self.record.entry(key) or {}
-        if self.on_clip and "clip" in entry:
+        if "clip" in entry:
             self.on_clip(item, entry, self.record.frames(entry), new)
 
     def _watch(self, item: Item, clip: Clip, key: int) -> dict[str, Any]:

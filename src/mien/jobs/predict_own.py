@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien.errors import OptionError, printable
-from mien.predict.batch import COPIES, Item
+from mien.predict.batch import Item
+from mien.predict.copies import COPIES
 from mien.predict.record import NAME
 
 

@@ -105,19 +105,21 @@ def looks(classifier: Classifier, images: ImageSet, outputs: Outputs) -> dict[st
     predictor = Predictor(classifier, open_detector("none"), views=VIEWS[-1])
     faces = predictor.predict([_shown(one) for one in images.images])
     p = np.array([list(one[0].probabilities.values()) for one in faces], dtype=np.float64)
-    known, own = outputs.labels >= 0, (outputs.labels >= 0) & ~outputs.copied
-    own = own if own.any() else known
-    hits = p.argmax(axis=1) == outputs.labels
-    labels = outputs.labels[own]
+    known = outputs.labels >= 0
+    own = known & ~outputs.copied if (known & ~outputs.copied).any() else known
+    confidence, hits = top(p, outputs.labels)
+
+    def accuracy(chosen: NDArray[np.bool_]) -> dict[str, Any]:
+        n = int(chosen.sum())
+        return {"n": n, "accuracy": wilson(int(hits[chosen].sum()), n).to_json()}
+
     return {
         "views": VIEWS[-1],
-        "whole": {"n": int(known.sum()), "accuracy": wilson(int(hits[known].sum()),
-                                                            int(known.sum())).to_json()},
-        "without_copies": {"n": len(labels), "accuracy": wilson(int(hits[own].sum()),
-                                                                len(labels)).to_json()},
-        "ece": reliability(p[own], labels).ece.to_json(),
-        "at_80": at_coverage(*top(p[own], labels), SURE_SHARE).to_json(),
-    }  # fmt: skip
+        "whole": accuracy(known),
+        "without_copies": accuracy(own),
+        "ece": reliability(p[own], outputs.labels[own]).ece.to_json(),
+        "at_80": at_coverage(confidence[own], hits[own], SURE_SHARE).to_json(),
+    }
 
 
 def _shown(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:

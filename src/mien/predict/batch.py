@@ -35,7 +35,6 @@ _UNREAD = frozenset(
     {".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".j2k", ".psd", ".tga", ".dng", ".cr2"}
     | {".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"}
 )
-COPIES = "copies.jsonl"  # lies in a folder of marked copies, and says what it holds
 TIMELINE = ".timeline"  # ends the names of clips' figures, which are no pictures to read
 
 

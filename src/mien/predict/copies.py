@@ -10,9 +10,10 @@ from pathlib import Path
 from types import TracebackType
 
 from mien.errors import OptionError, printable
-from mien.predict.batch import COPIES, Item
+from mien.predict.batch import Item
 from mien.predict.record import Record
 
+COPIES = "copies.jsonl"
 _PICTURES = (".jpg", ".jpeg", ".png")
 _LONGEST = 255  # bytes of a name, on the file systems that there are
 
