@@ -29,6 +29,7 @@ from mien.runs import Run
 from mien.train import loop as looping
 from mien.train.loop import Loop
 from mien.train.recipes import recipe
+from mien.train.small_maps import small_maps
 from mien.train.task import Task
 
 
@@ -68,9 +69,11 @@ def compare(name, rounds, steps):
         training = steps_of(name, Path(folder) / "run")
         rows = []
         for _ in range(rounds + 1):
-            with mock.patch.object(looping, "small_maps", contextlib.nullcontext):
-                torchs = rate(training, steps)
-            rows.append((torchs, rate(training, steps)))
+            pair = []
+            for maps in (contextlib.nullcontext, small_maps):
+                with mock.patch.object(looping, "fast_maps", maps):
+                    pair.append(rate(training, steps))
+            rows.append(pair)
     return [statistics.median(column) for column in zip(*rows[1:], strict=True)]
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mien.train.small_maps import small_maps
+from mien.train.small_maps import fast_maps, small_maps
 
 BF16 = {"device_type": "cpu", "dtype": torch.bfloat16}
 
@@ -50,9 +50,9 @@ def test_values_and_gradients_are_those_of_a_convolution(stride, height, width, 
         torch.testing.assert_close(mine.double(), theirs, rtol=0, atol=0)
 
 
-def taken(image, layer, context):
+def taken(image, layer, context, maps=small_maps):
     """Whether the convolution was taken over: its backward is the products'."""
-    with context, small_maps():
+    with context, maps():
         out = layer(image)
     node, seen = out.grad_fn, []
     while node is not None:
@@ -100,3 +100,12 @@ def test_frozen_weights_or_inputs_get_no_gradient():
         layer(image).sum().backward()
     assert layer.weight.grad is None
     assert image.grad is not None
+
+
+@pytest.mark.parametrize("amx", [True, False])
+def test_products_are_taken_where_the_processor_has_amx(monkeypatch, amx):
+    found = {"amx_bf16": amx, "avx512_bf16": True}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
+    layer = nn.Conv2d(64, 64, 3, bias=False, padding=1)
+    image = torch.rand(2, 64, 4, 4)
+    assert taken(image, layer, torch.autocast(**BF16), fast_maps) is amx

@@ -35,7 +35,7 @@ from mien.train.ranks import (
     told_by_all,
 )
 from mien.train.recipes import Recipe
-from mien.train.small_maps import small_maps
+from mien.train.small_maps import fast_maps
 from mien.train.state import Holders, Position, load_state, save_state
 from mien.train.task import Interrupted, Status, Task
 from mien.train.teachers import Teaching
@@ -182,7 +182,7 @@ class Loop:
             mixed = mix_pictures(images_NCHW, self.recipe.mixing, self.generator, share)
             images_NCHW = mixed.images
         teacher_NK = self.teaching(images_NCHW, chosen, mixed)
-        with small_maps():
+        with fast_maps():
             logits_NK = self.model(images_NCHW)
         return training_loss(
             logits_NK, labels_N, objective, self.weights_K, mixed=mixed, teacher_NK=teacher_NK
