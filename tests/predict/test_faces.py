@@ -10,7 +10,6 @@ from mien.data.synthetic import generate
 from mien.errors import ModelFileError, OptionError
 from mien.predict.faces import open_detector
 from mien.predict.haar import HaarDetector, _merged
-from mien.predict.yunet import _detection
 from predict_fakes import with_face
 
 
@@ -109,21 +108,3 @@ def test_bad_arguments(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="cannot run it as a YuNet"):
         open_detector("yunet", model_file=tmp_path / "other.onnx")
     assert open_detector("none").detect(np.zeros((9, 9, 3), np.uint8)) == []
-
-
-def test_yunets_points_become_a_square() -> None:
-    """Eyes 40 above the mouth: the side is 40 / 0.4; a tilted head keeps its middle."""
-    row = np.array([80, 70, 60, 80, 90, 87, 130, 87, 110, 105, 95, 127, 125, 127, 0.9], float)
-    found = _detection(row)
-    assert found.score == pytest.approx(0.9)
-    assert found.box.width == found.box.height == pytest.approx(100)
-    assert found.box.left + 50 == pytest.approx(110)
-    assert found.box.top + 50 == pytest.approx(100)
-    assert found.box.angle == 0
-    turn = np.deg2rad(30)
-    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    points = (row[4:14].reshape(5, 2) - (110, 100)) @ matrix.T + (110, 100)
-    turned = _detection(np.array([*row[:4], *points.ravel(), 0.9]))
-    assert turned.box.angle == pytest.approx(30)
-    assert turned.box.left + turned.box.width / 2 == pytest.approx(110)
-    assert turned.box.top + turned.box.height / 2 == pytest.approx(100)

@@ -2,7 +2,12 @@
 
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mien.types import Box
+
+_Floats = NDArray[np.float64]
 
 
 def overlap(a: Box, b: Box) -> float:
@@ -26,3 +31,22 @@ def moved(box: Box, dx: float, dy: float, scale: float) -> Box:
     left = box.left + dx + (box.width - width) / 2
     top = box.top + dy + (box.height - height) / 2
     return replace(box, left=left, top=top, width=width, height=height)
+
+
+def apart(squares: list[_Floats]) -> list[_Floats]:
+    """Non-maximum suppression: no square that mostly lies on one of a higher score.
+
+    squares: middle x, y, side, angle and score. What is left comes by falling score.
+    """
+    kept: list[_Floats] = []
+    for square in sorted(squares, key=lambda s: -s[4]):
+        if all(_on_each_other(square, other) < 0.4 for other in kept):
+            kept.append(square)
+    return kept
+
+
+def _on_each_other(a: _Floats, b: _Floats) -> float:
+    """The squares' common area over the smaller one's, as if both stood upright."""
+    reach = (a[2] + b[2]) / 2 - np.abs(a[:2] - b[:2])
+    common = np.clip(np.minimum(reach, min(a[2], b[2])), 0, None)
+    return float(common[0] * common[1] / min(a[2], b[2]) ** 2)

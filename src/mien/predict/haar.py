@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import OptionError
+from mien.predict.boxes import apart
 from mien.types import Box, Detection
 
 _Floats = NDArray[np.float64]
@@ -202,7 +203,7 @@ def _merged(windows: _Floats, least: float) -> list[_Floats]:
         groups.append(np.array([*(weights @ taken[:, :2]), side, weights @ taken[:, 3],
                                 taken[:, 4].sum()]))  # fmt: skip
         windows = windows[~agree[best]]
-    return _apart([group for group in groups if group[4] >= least])
+    return apart([group for group in groups if group[4] >= least])
 
 
 def _agreement(windows: _Floats) -> NDArray[np.bool_]:
@@ -211,22 +212,6 @@ def _agreement(windows: _Floats) -> NDArray[np.bool_]:
     away = np.hypot(*(windows[:, None, :2] - windows[:, :2]).transpose(2, 0, 1))
     near: NDArray[np.bool_] = away < 0.3 * larger
     return near & (larger < 1.5 * np.minimum(side[:, None], side))
-
-
-def _apart(groups: list[_Floats]) -> list[_Floats]:
-    """Non-maximum suppression: no group whose square mostly overlaps a stronger one's."""
-    kept: list[_Floats] = []
-    for group in sorted(groups, key=lambda g: -g[4]):
-        if all(_overlap(group, other) < 0.4 for other in kept):
-            kept.append(group)
-    return kept
-
-
-def _overlap(a: _Floats, b: _Floats) -> float:
-    """The squares' common area over the smaller one's, as if both stood upright."""
-    reach = (a[2] + b[2]) / 2 - np.abs(a[:2] - b[:2])
-    common = np.clip(np.minimum(reach, min(a[2], b[2])), 0, None)
-    return float(common[0] * common[1] / min(a[2], b[2]) ** 2)
 
 
 def _detection(group: _Floats, factor: float, pad: int) -> Detection:

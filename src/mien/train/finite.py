@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 
 
 def largest(tensors: Iterable[Tensor]) -> Tensor:
@@ -20,6 +21,9 @@ def largest(tensors: Iterable[Tensor]) -> Tensor:
     floats = [value.detach() for value in tensors if value.is_floating_point() and value.numel()]
     if not floats:
         return torch.zeros(())
+    if floats[0].is_cuda:
+        # One launch for all of them, where two for each would be a good part of a small step.
+        return get_total_norm(floats, math.inf)
     # torch's infinity norm is the same number, eight times slower on a processor.
     ends = [end.float() for value in floats for end in (value.amax(), value.amin())]
     return torch.stack(ends).abs().amax()

@@ -6,8 +6,8 @@ the weights a twentieth; the product with the unfolded input (im2col: Chellapill
 performance convolutional neural networks for document processing") reaches two thirds.
 bench/small_maps.py has both in one run. The sums are the same, rounded to bf16 at the same places.
 
-Without AMX the convolutions are as fast or faster (0.92 to 0.96 times the step on AVX512-BF16 alone,
-the same script), so ``fast_maps()`` takes the products only where the processor has it.
+With AVX512-BF16 alone the products are the slower ones (the same script: 0.93 to 0.97 times as many
+steps), so ``fast_maps()`` takes them only where the processor has AMX.
 
 Knows nothing of training or networks: inside ``small_maps()`` each fitting ``conv2d`` call is done
 so, whoever makes it, and everything else as always.

@@ -1,0 +1,111 @@
+"""YuNet's boxes as squares: with a network that sees bars, whose place and tilt are known by hand;
+and with the real one, where its file is named by ``MIEN_YUNET`` or lies in the shared media.
+"""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mien.errors import OptionError
+from mien.predict.faces import open_detector
+from mien.predict.pipeline import load
+from mien.predict.yunet import YuNetDetector, _in_full_range
+
+MEDIA = Path(__file__).parents[3] / "shared/media"
+REAL = Path(os.environ.get("MIEN_YUNET", MEDIA / "face_detection_yunet_2023mar.onnx"))
+
+
+class SeesBars:
+    """A box of 80×100 about each white bar, the surer the more upright the bar stands."""
+
+    def setInputSize(self, size: tuple[int, int]) -> None:  # noqa: N802 - OpenCV's name
+        self.size = size
+
+    def detect(self, seen: np.ndarray) -> tuple[int, np.ndarray | None]:
+        assert seen.shape[1::-1] == self.size
+        white = (seen.min(axis=2) > 128).astype(np.uint8)
+        number, names = cv2.connectedComponents(white)
+        rows = []
+        for name in range(1, number):
+            y, x = np.nonzero(names == name)
+            off = np.stack([x - x.mean(), y - y.mean()])
+            long = np.linalg.eigh(off @ off.T)[1][:, 1]
+            score = 0.9 * abs(long[1])
+            if score > 0.5 and len(x) > 200:
+                rows.append([x.mean() - 40, y.mean() - 50, 80, 100, *[0] * 10, score])
+        return len(rows), np.array(rows, np.float32) if rows else None
+
+
+@pytest.fixture
+def yunet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> YuNetDetector:
+    monkeypatch.setattr(cv2.FaceDetectorYN, "create", lambda *given: SeesBars())
+    (tmp_path / "bars.onnx").touch()
+    return YuNetDetector(tmp_path / "bars.onnx")
+
+
+def bar(x: int, y: int, tilt: float, length: int = 70) -> np.ndarray:
+    """A white bar in a black picture of 640×480, tilted clockwise by so many degrees."""
+    picture = np.zeros((480, 640, 3), np.uint8)
+    corners = cv2.boxPoints(((x, y), (18, length), tilt)).round().astype(np.int32)
+    return cv2.fillConvexPoly(picture, corners, (255, 255, 255))
+
+
+@pytest.mark.parametrize(("tilt", "angle"), [(0, 0), (8, 0), (-8, 0), (30, 30), (-30, -30),
+                                             (45, 30), (-40, -30)])  # fmt: skip
+def test_a_tilted_head_is_found_where_it_is(
+    yunet: YuNetDetector, tilt: float, angle: float
+) -> None:
+    (found,) = yunet.detect(bar(400, 200, tilt))
+    assert found.box.angle == angle
+    assert found.box.left + found.box.width / 2 == pytest.approx(400, abs=1.5)
+    assert found.box.top + found.box.height / 2 == pytest.approx(200, abs=1.5)
+    assert found.box.width == found.box.height == pytest.approx(0.5 * 80 + 0.58 * 100)
+    assert found.score == pytest.approx(0.9 * np.cos(np.deg2rad(tilt - angle)), abs=0.01)
+
+
+def test_small_pictures_are_enlarged_and_large_ones_reduced(yunet: YuNetDetector) -> None:
+    large = cv2.resize(bar(400, 200, 0), (1280, 960), interpolation=cv2.INTER_NEAREST)
+    (found,) = yunet.detect(large)
+    assert found.box.width == pytest.approx(2 * 98)
+    assert found.box.left + found.box.width / 2 == pytest.approx(800, abs=2)
+    small = bar(320, 240, 0, length=200)[150:330, 250:390][:100, :80]
+    (found,) = yunet.detect(small)
+    assert found.box.width == pytest.approx(98 / 3)
+
+
+def test_two_heads_are_two_and_the_larger_comes_first(yunet: YuNetDetector) -> None:
+    both = np.maximum(bar(150, 200, 0), bar(480, 250, 30))
+    assert [found.box.angle for found in yunet.detect(both)] in ([0, 30], [30, 0])
+    assert yunet.detect(np.zeros((480, 640, 3), np.uint8)) == []
+
+
+def test_quick_looks_for_upright_heads_alone(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(cv2.FaceDetectorYN, "create", lambda *given: SeesBars())
+    (tmp_path / "bars.onnx").touch()
+    quick = open_detector("yunet", model_file=tmp_path / "bars.onnx", quick=True)
+    assert len(quick.detect(bar(400, 200, 8))) == 1
+    assert quick.detect(bar(400, 200, 70)) == []
+    with pytest.raises(OptionError, match="working from 64"):
+        open_detector("yunet", model_file=tmp_path / "bars.onnx", working=9)
+
+
+def test_contrast_is_stretched_between_its_ends() -> None:
+    flat = np.repeat(np.arange(100, 151, dtype=np.uint8), 32).reshape(51, 32, 1).repeat(3, axis=2)
+    full = _in_full_range(flat).astype(float)
+    low, high = np.percentile(flat[::4, ::4], (1, 99))
+    expected = np.clip((flat - low) / (high - low) * 255, 0, 255)
+    assert np.abs(full - expected).max() <= 0.5
+    grey = np.full((40, 40, 3), 77, np.uint8)
+    assert (_in_full_range(grey) == grey).all()
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason="no YuNet file")
+@pytest.mark.skipif(not (MEDIA / "multi_face.jpg").is_file(), reason="no shared media")
+def test_the_real_one_finds_the_faces_of_photographs() -> None:
+    model = load(detector="yunet", detector_model=REAL, views=1)
+    for name, faces in (("multi_face.jpg", 5), ("single_face.jpg", 1), ("0-f1-su-ph.jpg", 1),
+                        ("Image_with_alpha.png", 1), ("no_face.jpg", 0)):  # fmt: skip
+        assert len(model.predict(MEDIA / name)) == faces, name
