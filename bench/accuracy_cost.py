@@ -1,13 +1,16 @@
 """What accuracy costs: every recipe's accuracy against training minutes, size and speed.
 
-    python bench/accuracy_cost.py --out docs/results/accuracy-cost runs/cnn4-0 runs/cnn4-1 …
+    python bench/accuracy_cost.py --out docs/results/accuracy-cost docs/results/accuracy/runs.json
+    python bench/accuracy_cost.py --save docs/results/accuracy/runs.json \
+        docs/results/accuracy/runs.json runs/mine
 
-Of each run its run.json and evaluation.json are enough. Accuracies come from the latter: the mean
-over the seeds of one recipe and its standard deviation; runs with other settings than the first of
-their name count as a recipe of their own. Costs are measured here and now, with fresh weights, for
+Of each run its run.json and evaluation.json are enough; runs.json keeps what is used of both, so
+that the table and the figure can be made again without the runs. Accuracies are the mean over the
+seeds of one recipe and its standard deviation; runs with other settings than the first of their
+name count as a recipe of their own. Costs are measured here and now, with fresh weights, for
 all recipes in turn, so that a noisy machine slows all: images a second of the training step on
 drawn pictures, which with the recipe's epochs gives minutes on this machine undisturbed (without
-teachers that look once, before the first step), and milliseconds for one face (fp32, one thread,
+what teachers take to look), and milliseconds for one face (fp32, one thread,
 batch of one, without the mirror image). Prints a Markdown table; --out writes the figure.
 """
 
@@ -27,7 +30,6 @@ from mien.app.figures import style
 from mien.data.loader import Pictures
 from mien.data.synthetic import generate
 from mien.jobs.launch import launch
-from mien.models.checkpoint import load_model
 from mien.models.registry import build
 from mien.runs import Run
 from mien.theory.walk import walk
@@ -36,29 +38,45 @@ from mien.train.recipes import recipe_from_json
 from mien.train.task import Task
 
 
+def records(path):
+    """What is used of a run folder, or of each run that a saved file keeps."""
+    if path.suffix == ".json":
+        return json.loads(path.read_text())
+    run, scores = (
+        json.loads((path / name).read_text()) for name in ("run.json", "evaluation.json")
+    )
+    parts = {
+        part: {"n": scores[part]["n"], "accuracy": scores[part]["accuracy"]["value"]}
+        for part in ("without_copies", "whole")
+    }
+    teachers = [Path(teacher).name for teacher in run["options"].get("teachers", [])]
+    images = run["data"]["training_images"]
+    return [{"run": path.name, "recipe": run["recipe"], "training_images": images,
+             "teachers": teachers, "evaluation": parts}]  # fmt: skip
+
+
 class Entry:
     """The runs of one recipe."""
 
-    def __init__(self, run, record):
+    def __init__(self, record):
         self.recipe = recipe_from_json(record["recipe"])
-        self.images = record["data"]["training_images"]
-        self.teachers = record["options"].get("teachers", [])
-        self.runs, self.name = [run], self.recipe.name + (", taught" if self.teachers else "")
-        self.paces, self.faces = [], []
+        self.images, self.teachers = record["training_images"], record["teachers"]
+        self.name = self.recipe.name + (", taught" if self.teachers else "")
+        self.runs, self.paces, self.faces = [record], [], []
 
     def like(self, record):
         """Whether a run differs from these by its seed alone."""
         own = replace(recipe_from_json(record["recipe"]), seed=self.recipe.seed)
-        return own == self.recipe and record["options"].get("teachers", []) == self.teachers
+        same = (own, record["teachers"], record["training_images"])
+        return same == (self.recipe, self.teachers, self.images)
 
     def accuracies(self, part):
         """In %, of each run over 'whole' or 'without_copies'."""
-        scores = [json.loads((run / "evaluation.json").read_text())[part] for run in self.runs]
-        return [100 * score["accuracy"]["value"] for score in scores]
+        return [100 * record["evaluation"][part]["accuracy"] for record in self.runs]
 
     @property
     def minutes(self):
-        """Of training on this machine undisturbed, a teacher's forward passes included."""
+        """Of training on this machine undisturbed, without teachers."""
         return self.recipe.epochs * self.images / statistics.median(self.paces) / 60
 
     @property
@@ -74,15 +92,19 @@ def main():
     parser.add_argument("--batches", type=int, default=6)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, help="write OUT.svg and OUT.png")
+    parser.add_argument("--save", type=Path, help="write what is used of the runs, and end")
     given = parser.parse_args()
+    kept = {record["run"]: record for path in given.runs for record in records(path)}
+    if given.save:
+        given.save.write_text(json.dumps(list(kept.values()), indent=1) + "\n")
+        return
     entries = []
-    for run in given.runs:
-        record = json.loads((run / "run.json").read_text())
+    for record in kept.values():
         known = next((entry for entry in entries if entry.like(record)), None)
         if known:
-            known.runs.append(run)
+            known.runs.append(record)
         else:
-            entries.append(Entry(run, record))
+            entries.append(Entry(record))
     measure(entries, given)
     entries.sort(key=lambda entry: entry.minutes)
     table(entries)
@@ -125,7 +147,6 @@ def step_by_step(entry, faces, fabric, folder):
         validation=pictures.subset(torch.arange(64)),
         recipe=entry.recipe,
         run=Run.create(folder / f"{id(entry)}"),
-        teachers=tuple(load_model(path).network for path in seeing(entry)),
     )
     loop, epoch = Loop(fabric, task), 0
     loop.model.train()
@@ -139,11 +160,6 @@ def step_by_step(entry, faces, fabric, folder):
 def network_of(entry):
     """Fresh weights cost what trained ones do, so a run's record is enough."""
     return build(entry.recipe.architecture, entry.recipe.model).eval()
-
-
-def seeing(entry):
-    """The teachers that look at each batch, and so slow each step; others looked before."""
-    return entry.teachers if entry.recipe.objective.teachers_see == "batch" else []
 
 
 def table(entries):
@@ -207,7 +223,7 @@ def draw(entries, stem, threads):
 def point(axes, entry, cost):
     values = entry.accuracies("without_copies")
     mean = statistics.mean(values)
-    n = json.loads((entry.runs[0] / "evaluation.json").read_text())["without_copies"]["n"]
+    n = entry.runs[0]["evaluation"]["without_copies"]["n"]
     half = 196 * math.sqrt(mean / 100 * (1 - mean / 100) / n)
     color = style.VERMILLION if entry.teachers else style.BLUE
     axes.plot([cost, cost], [mean - half, mean + half], color=color, alpha=0.35)

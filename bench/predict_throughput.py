@@ -1,6 +1,6 @@
 """How fast faces are read: batches against one at a time, ONNX against torch, and a cold start.
 
-    python bench/predict_throughput.py MODEL PICTURE [--rounds 3] [--crops 512]
+    python bench/predict_throughput.py MODEL PICTURE [--rounds 3] [--crops 512] [--yunet FILE]
 
 MODEL is a bundled name, an ONNX file or a run folder (with both forms each is measured). "One at a
 time" calls the same network with one crop after the other, as a loop over faces does. All take
@@ -56,7 +56,7 @@ def crops(number: int, classifier: Classifier) -> np.ndarray:
 
 
 def tasks(
-    model: str, picture: str, number: int
+    model: str, picture: str, number: int, yunet: str | None = None
 ) -> dict[str, tuple[int, str, Callable[[], object]]]:
     """Name to how many of what one call does, and the call."""
     pixels = read_picture(picture)
@@ -76,7 +76,7 @@ def tasks(
         todo[f"{backend}: batch"] = (len(faces), "faces", batch)
         if any("from the file" in name for name in todo):
             continue  # the detector's time, which hides the backend's, is measured once
-        for name, options in (("haar", {}), ("haar, quick", {"quick": True}), ("none", {})):
+        for name, options in searches(yunet):
             detector = open_detector(name.partition(",")[0], **options)
             whole = Predictor(classifier, detector)
 
@@ -89,6 +89,15 @@ def tasks(
             todo[f"{backend}, {name}: from the file"] = (1, "pictures", end)
             todo[f"{backend}, {name}: two in memory"] = (2, "pictures", many)
     return todo
+
+
+def searches(yunet: str | None) -> list[tuple[str, dict[str, object]]]:
+    """What the rows of detectors are called, and their arguments."""
+    rows: list[tuple[str, dict[str, object]]] = [("haar", {}), ("haar, quick", {"quick": True})]
+    if yunet:
+        rows += [("yunet", {"model_file": yunet}),
+                 ("yunet, quick", {"model_file": yunet, "quick": True})]  # fmt: skip
+    return [*rows, ("none", {})]
 
 
 def measure(todo: dict, rounds: int) -> dict[str, float]:
@@ -125,8 +134,9 @@ def main() -> None:
     parser.add_argument("picture")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--crops", type=int, default=512)
+    parser.add_argument("--yunet", help="YuNet's .onnx, to search with it too")
     args = parser.parse_args()
-    todo = tasks(args.model, args.picture, args.crops)
+    todo = tasks(args.model, args.picture, args.crops, args.yunet)
     speed = measure(todo, args.rounds)
     for name, (_, what, _) in todo.items():
         backend = name.split(":")[0].split(",")[0]

@@ -43,6 +43,9 @@ Precision = Annotated[str, typer.Option("--precision", help="auto, fp32 or bf16.
 Detector = Annotated[
     str, typer.Option("--detector", help="haar, yunet, or none: a picture is one face.")
 ]
+DetectorModel = Annotated[
+    Path | None, typer.Option("--detector-model", help="YuNet's .onnx, from OpenCV's zoo.")
+]
 Backend = Annotated[str, typer.Option("--backend", help="auto, onnx or torch.")]
 UnsureError = Annotated[
     float, typer.Option("--unsure-error", metavar="RATE", help="Wrong answers put up with.")

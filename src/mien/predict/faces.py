@@ -64,8 +64,9 @@ def open_detector(
     if name != "yunet" and model_file is not None:
         raise OptionError(f"the detector '{name}' takes no model file; yunet does")
     if name == "yunet" and model_file is None:
-        raise OptionError("the detector yunet needs its model: --detector-model FILE, "
-                          "in Python detector_model=FILE")  # fmt: skip
+        raise OptionError("the detector yunet needs its model: --detector-model FILE, in Python "
+                          "detector_model=FILE, with face_detection_yunet_2023mar.onnx of OpenCV's "
+                          "model zoo")  # fmt: skip
     try:
         if name == "haar":
             from mien.predict.haar import HaarDetector

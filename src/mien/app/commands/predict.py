@@ -49,9 +49,7 @@ def run(
         str, typer.Option("--model", "-m", help="See 'mien models'; a file, or a run.")
     ] = "default",
     detector: opt.Detector = "haar",
-    detector_model: Annotated[
-        Path | None, typer.Option("--detector-model", help="YuNet's .onnx.")
-    ] = None,
+    detector_model: opt.DetectorModel = None,
     backend: opt.Backend = "auto",
     unsure_error: opt.UnsureError = 0.2,
     keep_others: opt.KeepOthers = False,

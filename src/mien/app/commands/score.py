@@ -48,7 +48,7 @@ def run(
     ] = "default",
     detector: opt.Detector = "haar",
     detector_model: Annotated[
-        str, typer.Option("--detector-model", help="YuNet's .onnx.")
+        str, typer.Option("--detector-model", help="YuNet's .onnx, from OpenCV's zoo.")
     ] = "",
     backend: opt.Backend = "auto",
     unsure_error: opt.UnsureError = 0.2,

@@ -53,9 +53,7 @@ def run(
         typer.Option("--allow-host", metavar="NAME", help="A name under which it may be called."),
     ] = None,
     detector: opt.Detector = "haar",
-    detector_model: Annotated[
-        Path | None, typer.Option("--detector-model", help="YuNet's .onnx file.")
-    ] = None,
+    detector_model: opt.DetectorModel = None,
     backend: opt.Backend = "auto",
     views: Annotated[
         int,
