@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.errors import OptionError
+from mien.errors import ModelFileError, OptionError
+from mien.models import bundled
 from mien.predict.faces import open_detector
 from mien.predict.pipeline import load
 from mien.predict.yunet import YuNetDetector, _in_full_range
@@ -109,3 +110,9 @@ def test_the_real_one_finds_the_faces_of_photographs() -> None:
     for name, faces in (("multi_face.jpg", 5), ("single_face.jpg", 1), ("0-f1-su-ph.jpg", 1),
                         ("Image_with_alpha.png", 1), ("no_face.jpg", 0)):  # fmt: skip
         assert len(model.predict(MEDIA / name)) == faces, name
+
+
+def test_another_network_is_refused_in_one_sentence(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ModelFileError, match=r"tiny\.onnx: OpenCV cannot run it as a YuNet"):
+        open_detector("yunet", model_file=bundled.FOLDER / "tiny.onnx")
+    assert capfd.readouterr() == ("", "")  # OpenCV has nothing to add

@@ -58,6 +58,9 @@ class YuNetDetector:
         self.working, self.least = working, least
         self._turns = (0.0,) if quick else (0.0, _TURN, -_TURN)
         self._lock = threading.Lock()
+        loud = cv2.utils.logging.getLogLevel()
+        # OpenCV would add lines of its own about a file that is none.
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         try:
             self._network = cv2.FaceDetectorYN.create(str(model_file), "", (320, 320), least)
             self.detect(np.zeros((64, 64, 3), np.uint8))
@@ -65,6 +68,8 @@ class YuNetDetector:
             raise ModelFileError(
                 f"{model_file}: OpenCV cannot run it as a YuNet (face_detection_yunet_….onnx)"
             ) from error
+        finally:
+            cv2.utils.logging.setLogLevel(loud)
 
     def detect(self, picture: NDArray[np.uint8]) -> list[Detection]:
         """See ``Detector.detect``. One thread at a time; the score is the network's, 0..1."""
