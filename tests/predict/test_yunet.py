@@ -94,11 +94,16 @@ def test_quick_looks_for_upright_heads_alone(monkeypatch, tmp_path: Path) -> Non
 
 
 def test_contrast_is_stretched_between_its_ends() -> None:
-    flat = np.repeat(np.arange(100, 151, dtype=np.uint8), 32).reshape(51, 32, 1).repeat(3, axis=2)
+    flat = np.repeat(np.arange(80, 181, dtype=np.uint8), 32).reshape(101, 32, 1).repeat(3, axis=2)
     full = _in_full_range(flat).astype(float)
     low, high = np.percentile(flat[::4, ::4], (1, 99))
     expected = np.clip((flat - low) / (high - low) * 255, 0, 255)
     assert np.abs(full - expected).max() <= 0.5
+    dark = np.random.default_rng(0).normal(20, 3, (60, 60, 1)).clip(0, 255).astype(np.uint8)
+    smooth = _in_full_range(dark.repeat(3, axis=2))
+    assert 100 < smooth.mean() < 150
+    # White noise of 255/(2 · 2.33) after stretching, over a Gaussian of σ = 2: a 7.1th of it.
+    assert smooth.std() == pytest.approx(255 / 4.65 / (2 * 2 * np.pi**0.5), rel=0.25)
     grey = np.full((40, 40, 3), 77, np.uint8)
     assert (_in_full_range(grey) == grey).all()
 
