@@ -83,6 +83,12 @@ def test_two_heads_are_two_and_the_larger_comes_first(yunet: YuNetDetector) -> N
     assert yunet.detect(np.zeros((480, 640, 3), np.uint8)) == []
 
 
+def test_boxes_without_extent_are_none(yunet: YuNetDetector) -> None:
+    row = np.array([[300, 200, 0, 100, *[0] * 10, 0.9], [300, 200, 80, 100, *[0] * 10, 0.9]])
+    yunet._network.detect = lambda seen: (2, row.astype(np.float32))
+    assert [found.box.width for found in yunet.detect(bar(9, 9, 0))] == [pytest.approx(98)]
+
+
 def test_quick_looks_for_upright_heads_alone(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr(cv2.FaceDetectorYN, "create", lambda *given: SeesBars())
     (tmp_path / "bars.onnx").touch()
@@ -115,6 +121,14 @@ def test_the_real_one_finds_the_faces_of_photographs() -> None:
     for name, faces in (("multi_face.jpg", 5), ("single_face.jpg", 1), ("0-f1-su-ph.jpg", 1),
                         ("Image_with_alpha.png", 1), ("no_face.jpg", 0)):  # fmt: skip
         assert len(model.predict(MEDIA / name)) == faces, name
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason="no YuNet file")
+@pytest.mark.parametrize("shape", [(1, 5000), (5000, 1), (1, 1), (31, 33), (641, 639)])
+def test_the_real_one_takes_pictures_of_any_shape(shape: tuple[int, int]) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (*shape, 3), dtype=np.uint8)
+    for found in open_detector("yunet", model_file=REAL).detect(noise):
+        assert found.box.width > 0
 
 
 def test_another_network_is_refused_in_one_sentence(capfd: pytest.CaptureFixture[str]) -> None:

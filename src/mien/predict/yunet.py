@@ -99,7 +99,9 @@ class YuNetDetector:
             seen = cv2.warpAffine(seen, there, (width, height), borderMode=cv2.BORDER_REPLICATE)
             back = cv2.invertAffineTransform(there)
         _, rows = self._network.detect(seen)
-        return [] if rows is None else [_square(row.astype(float), back, turn) for row in rows]
+        # In a picture a pixel high it finds boxes without any extent.
+        found = [] if rows is None else [row.astype(float) for row in rows if min(row[2:4]) >= 1]
+        return [_square(row, back, turn) for row in found]
 
 
 def _in_full_range(seen: NDArray[Any]) -> NDArray[Any]:
