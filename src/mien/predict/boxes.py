@@ -33,14 +33,17 @@ def moved(box: Box, dx: float, dy: float, scale: float) -> Box:
     return replace(box, left=left, top=top, width=width, height=height)
 
 
-def apart(squares: list[_Floats]) -> list[_Floats]:
+def apart(squares: list[_Floats], *, within_search: bool = True) -> list[_Floats]:
     """Non-maximum suppression: no square that mostly lies on one of a higher score.
 
-    squares: middle x, y, side, angle and score. What is left comes by falling score.
+    squares: middle x, y, side, angle and score. within_search: False where squares of one angle
+    come from one search that has kept them apart already, so that a small face beside a large one
+    stays. What is left comes by falling score.
     """
     kept: list[_Floats] = []
     for square in sorted(squares, key=lambda s: -s[4]):
-        if all(_on_each_other(square, other) < 0.4 for other in kept):
+        others = [other for other in kept if within_search or other[3] != square[3]]
+        if all(_on_each_other(square, other) < 0.4 for other in others):
             kept.append(square)
     return kept
 
