@@ -1,7 +1,9 @@
-"""Boxes of faces: moved, scaled, compared."""
+"""Boxes of faces: moved, scaled, compared; pictures turned to look for them."""
 
 from dataclasses import replace
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,6 +33,18 @@ def moved(box: Box, dx: float, dy: float, scale: float) -> Box:
     left = box.left + dx + (box.width - width) / 2
     top = box.top + dy + (box.height - height) / 2
     return replace(box, left=left, top=top, width=width, height=height)
+
+
+def turned(picture: NDArray[Any], degrees: float) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The picture turned so that a head tilted clockwise by so much stands upright; the way back.
+
+    It keeps its size, and corners turn out of it. The way back is a 2×3 matrix for x, y and 1.
+    """
+    height, width = picture.shape[:2]
+    # OpenCV's angles are counter-clockwise.
+    there = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
+    seen = cv2.warpAffine(picture, there, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return seen, cv2.invertAffineTransform(there)
 
 
 def apart(squares: list[_Floats], *, within_search: bool = True) -> list[_Floats]:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import OptionError
-from mien.predict.boxes import apart
+from mien.predict.boxes import apart, turned
 from mien.types import Box, Detection
 
 _Floats = NDArray[np.float64]
@@ -139,17 +139,14 @@ class HaarDetector:
         self, grey: NDArray[np.uint8], one: _Pass, cascade: cv2.CascadeClassifier
     ) -> _Floats:
         """Rows of middle x, y, side, angle and weight, in the geometry of faces."""
-        height, width = grey.shape
+        width = grey.shape[1]
         seen: NDArray[Any] = grey
         back: NDArray[Any] = np.eye(2, 3)
         if one.mirrored:
             seen = np.ascontiguousarray(grey[:, ::-1])
             back = np.array([[-1.0, 0, width - 1], [0, 1, 0]])
         if one.turn:
-            # OpenCV's angles are counter-clockwise: this turns a head tilted clockwise upright.
-            there = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), one.turn, 1.0)
-            seen = cv2.warpAffine(grey, there, (width, height), borderMode=cv2.BORDER_REPLICATE)
-            back = cv2.invertAffineTransform(there)
+            seen, back = turned(grey, one.turn)
         side = round(self.smallest * one.smallest)
         raw = cascade.detectMultiScale(seen, one.step, 0, minSize=(side, side))
         if not len(raw):

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import ModelFileError, OptionError
-from mien.predict.boxes import apart
+from mien.predict.boxes import apart, turned
 from mien.types import Box, Detection
 
 _Floats = NDArray[np.float64]
@@ -30,6 +30,9 @@ _TURN = 30.0
 # A turned search finds upright heads too; it counts where it is surer by more than this.
 _SURER = 0.05
 _MOST_ENLARGED = 3.0
+# The smallest face that it was made for. Of pictures a pixel high OpenCV reads beyond the end: the
+# same one gave no face in most runs, and faces far outside it in others.
+_SMALLEST = 10
 _DARK, _SMOOTHED = 80, 2.0
 
 
@@ -92,6 +95,8 @@ class YuNetDetector:
         height, width = picture.shape[:2]
         factor = min(_MOST_ENLARGED, self.working / max(height, width))
         size = (max(1, round(width * factor)), max(1, round(height * factor)))
+        if min(size) < _SMALLEST:
+            return []
         how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
         seen: NDArray[Any] = cv2.resize(picture, size, interpolation=how)
         seen = _in_full_range(cv2.cvtColor(seen, cv2.COLOR_RGB2BGR))
@@ -103,13 +108,9 @@ class YuNetDetector:
 
     def _squares(self, seen: NDArray[Any], turn: float) -> list[_Floats]:
         """Middle x, y, side, angle and score, less what a turned search must be surer by."""
-        height, width = seen.shape[:2]
         back: NDArray[Any] = np.eye(2, 3)
         if turn:
-            # OpenCV's angles are counter-clockwise: this turns a head tilted clockwise upright.
-            there = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), turn, 1.0)
-            seen = cv2.warpAffine(seen, there, (width, height), borderMode=cv2.BORDER_REPLICATE)
-            back = cv2.invertAffineTransform(there)
+            seen, back = turned(seen, turn)
         _, rows = self._network.detect(seen)
         # In a picture a pixel high it finds boxes without any extent.
         found = [] if rows is None else [row.astype(float) for row in rows if min(row[2:4]) >= 1]

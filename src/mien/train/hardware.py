@@ -1,7 +1,7 @@
 """Precision, memory format and threads, chosen from what the machine has."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -57,11 +57,17 @@ def choose_hardware(
     return Hardware(accelerator, precision, threads, reason)
 
 
+def processor_capabilities() -> dict[str, Any]:
+    """What the processor has, in torch's names; empty in torch 2.10, which cannot tell yet."""
+    found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return found
+
+
 def _native_bf16(accelerator: str) -> tuple[bool, str]:
     if accelerator == "cuda":
         fast = torch.cuda.get_device_capability()[0] >= 8
         return fast, "the GPU has bf16 units" if fast else "the GPU has no bf16 units"
-    capabilities = torch.cpu.get_capabilities()
+    capabilities = processor_capabilities()
     for name in ("amx_bf16", "avx512_bf16"):
         if capabilities.get(name):
             return True, f"the processor has {name}"

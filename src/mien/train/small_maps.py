@@ -24,6 +24,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from mien.train.hardware import processor_capabilities
+
 # Sides and channels within which the products won on a processor with AMX, batches of 125.
 _LARGEST_MAP = 36
 _LARGEST_FOR_INPUT = 25
@@ -56,9 +58,7 @@ class small_maps(TorchFunctionMode):  # noqa: N801 - a context manager, called l
 
 def fast_maps() -> AbstractContextManager[Any]:
     """``small_maps()`` where the processor has AMX for bf16, nothing elsewhere."""
-    # torch 2.10 cannot tell yet what the processor has.
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return small_maps() if capabilities.get("amx_bf16") else nullcontext()
+    return small_maps() if processor_capabilities().get("amx_bf16") else nullcontext()
 
 
 def _fitting(
