@@ -15,6 +15,8 @@ import re
 import statistics
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +32,15 @@ def main():
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--at-once", type=int, default=1, help="runs side by side")
     parser.add_argument("--try", dest="tries", action="append", default=[])
     given = parser.parse_args()
     baseline = None
     print("| settings | no copy, % | each seed | against the recipe, points | minutes |")
     print("|---|---|---|---|---|")
     for fields in ["", *given.tries]:
-        runs = [trained(given, fields, seed) for seed in given.seeds]
+        with ThreadPoolExecutor(given.at_once) as pool:
+            runs = list(pool.map(partial(trained, given, fields), given.seeds))
         right = np.mean([correct(run) for run in runs], axis=0)
         each = ", ".join(f"{100 * correct(run).mean():.2f}" for run in runs)
         minutes = statistics.mean(map(spent, runs))

@@ -16,7 +16,9 @@ from mien.app.annotate import annotate, colour_of, language_here
 from mien.app.cli import app
 from mien.app.figures.timeline import draw_timeline
 from mien.app.live import table_of
+from mien.app.predicted import Table
 from mien.data.synthetic import generate
+from mien.jobs import predict as jobs
 from mien.labels import CLASSES
 from mien.models import bundled
 from mien.models.checkpoint import Model, save_model
@@ -73,6 +75,42 @@ def test_json_is_one_array_and_a_bad_file_exits_1(place):
     assert "3.jpg" in data[3]["file"]
     assert data[3]["problem"]
     assert "left out:" in done.stderr
+
+
+def test_who_finds_no_face_in_a_large_picture_is_told_what_to_try(capfd):
+    for searched, sizes, says in (
+        (640, [1200], "no face in a large picture, searched at 640 pixels; --detector-size 1280 "),
+        (640, [1200, 600, 4000], "no face in 2 large pictures, searched at 640 pixels"),
+        (640, [900], None),
+        (4096, [9000], None),
+        (None, [9000], None),
+    ):
+        table = Table("en", searched)
+        for width in sizes:
+            table.tell({"file": "a.png", "width": width, "height": 100, "faces": []})
+        table.tell({"file": "a.mp4", "width": 4000, "height": 100, "clip": {"faces": []}})
+        table.end()
+        stderr = capfd.readouterr().err
+        assert stderr.count("\n") == bool(says)
+        assert (says or "") in stderr
+
+
+def test_the_detectors_size_reaches_detector_and_clips(place, monkeypatch):
+    sizes, sides, predict = [], [], jobs.predict
+    monkeypatch.setattr(
+        pipeline, "load", lambda *a, **k: sizes.append(k["detector_size"]) or predictor()
+    )
+
+    def watched(paths, reader, options, **more):
+        sides.append(options.video.side)
+        return predict(paths, reader, options, **more)
+
+    monkeypatch.setattr(jobs, "predict", watched)
+    for size in ((), ("--detector-size", 1280)):
+        done = run(place, *size, "--json")
+        assert done.exit_code == 0, done.output
+    assert sizes == [None, 1280]
+    assert sides == [640, 1280]
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,18 @@ def test_a_large_picture_is_searched_at_a_bounded_size(faces: np.ndarray) -> Non
     assert {type(number) for number in numbers} == {float}  # np.float64(…) is ugly to print
 
 
+def test_at_a_larger_size_smaller_faces_are_found(faces: np.ndarray) -> None:
+    found = {640: 0, 1600: 0}
+    for face in faces[:4]:
+        picture = np.pad(with_face(face, 50, 100, 80), ((620, 220), (700, 420), (0, 0)), "reflect")
+        for working in found:
+            quick = open_detector("haar", working=working, quick=True)
+            boxes = [one.box for one in quick.detect(picture)]
+            found[working] += any(np.hypot(box.left - 800, box.top - 700) < 20 for box in boxes)
+    assert found[640] == 0
+    assert found[1600] >= 3
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (3, 500), (1, 20_000), (48, 48), (200, 20)])
 def test_odd_shapes_have_no_faces(haar: HaarDetector, shape: tuple[int, int]) -> None:
     assert haar.detect(np.full((*shape, 3), 128, np.uint8)) == []
@@ -98,7 +110,9 @@ def test_bad_arguments(tmp_path: Path) -> None:
         ("haar", {"model_file": "x.onnx"}, "'haar' takes no model file"),
         ("yunet", {}, "needs its model: --detector-model FILE"),
         ("haar", {"size": 3}, "the detector 'haar': .*size"),
-        ("haar", {"working": 10}, "working from 64"),
+        ("haar", {"working": 10}, "size is 10; give 64 to 4096 pixels"),
+        ("haar", {"smallest": 10}, "smallest from 20 and least from 0 on, not 10 and 4"),
+        ("none", {"working": 640}, "'none' does not search"),
     ):
         with pytest.raises(OptionError, match=message):
             open_detector(name, **options)  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 """Pictures to faces: order, batches, who is unsure, who is no face, one face without a detector."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -156,10 +157,22 @@ def test_load_names_what_cannot_be_used(tmp_path: Path) -> None:
         mien.load(detector="dlib")
     with pytest.raises(OptionError, match="detector None: give 'haar'"):
         mien.load(detector=None)  # type: ignore[arg-type]
-    with pytest.raises(OptionError, match="detector_model goes with the name"):
+    with pytest.raises(OptionError, match="detector_model and detector_size go with the name"):
         mien.load(detector=FakeDetector(), detector_model="x")
+    with pytest.raises(OptionError, match="detector_size go with the name"):
+        mien.load(detector=FakeDetector(), detector_size=640)
     with pytest.raises(mien.MienError, match="No such file"):
         mien.load(tmp_path / "none.onnx")
+
+
+def test_what_a_detector_depends_on_is_part_of_an_answers_identity() -> None:
+    said = {}
+    for size in (None, 640, 960):
+        model = mien.load("tiny", backend="onnx", threads=1, detector_size=size)
+        said[size] = json.dumps(model.identity, sort_keys=True)
+        assert model.detector.settings["working"] == (size or 640)
+    assert said[None] == said[640] != said[960]
+    assert mien.load("tiny", detector=FakeDetector()).identity["detector_settings"] == {}
 
 
 def test_neither_mien_nor_the_pipeline_imports_torch() -> None:

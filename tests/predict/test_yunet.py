@@ -1,5 +1,6 @@
 """YuNet's boxes as squares: a network that sees bars, whose place and tilt are known by hand."""
 
+import hashlib
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,7 @@ import pytest
 from mien.errors import ModelFileError, OptionError
 from mien.models import bundled
 from mien.predict.faces import open_detector
-from mien.predict.yunet import YuNetDetector, _in_full_range
+from mien.predict.yunet import YuNetDetector, _in_full_range, _noise, _one_face
 
 
 class SeesBars:
@@ -86,7 +87,7 @@ def test_two_heads_are_two_and_the_larger_comes_first(yunet: YuNetDetector) -> N
     both = np.maximum(bar(150, 200, 0), bar(480, 250, 30))
     assert {found.box.angle for found in yunet.detect(both)} == {0, 30}
     large, small = (300, 200, 200, 200, 0.8), (100, 100, 50, 50, 0.9)
-    yunet._turns = (0.0,)
+    yunet._searches = {640: (0.0,)}
     yunet._network.detect = lambda seen: (2, rows(small, large))
     assert [found.box.width for found in yunet.detect(bar(9, 9, 0))] == pytest.approx([216, 54])
     assert yunet.detect(np.zeros((480, 640, 3), np.uint8)) != []
@@ -97,19 +98,19 @@ def test_two_heads_are_two_and_the_larger_comes_first(yunet: YuNetDetector) -> N
 def test_a_small_face_beside_a_large_one_stays(yunet: YuNetDetector) -> None:
     """One search has kept its boxes apart itself; what two of them find in one place is one."""
     parent, child = (200, 200, 185, 185, 0.90), (360, 290, 74, 74, 0.89)
-    yunet._turns = (0.0,)
+    yunet._searches = {640: (0.0,)}
     yunet._network.detect = lambda seen: (2, rows(parent, child))
     assert len(yunet.detect(bar(9, 9, 0))) == 2
     middle = (280, 200, 80, 80)
     given = iter([rows((*middle, 0.80)), rows((*middle, 0.84)), rows((*middle, 0.70))])
-    yunet._turns = (0.0, 30.0, -30.0)
+    yunet._searches = {640: (0.0, 30.0, -30.0)}
     yunet._network.detect = lambda seen: (1, next(given))
     (found,) = yunet.detect(bar(9, 9, 0))  # 320, 240 is the middle of the picture, which turns
     assert (found.box.angle, found.score) == (0, pytest.approx(0.80))
 
 
 def test_boxes_without_extent_are_none(yunet: YuNetDetector) -> None:
-    yunet._turns = (0.0,)
+    yunet._searches = {640: (0.0,)}
     both = rows((300, 200, 0, 100, 0.9), (300, 200, 80, 100, 0.9))
     yunet._network.detect = lambda seen: (2, both)
     assert [found.box.width for found in yunet.detect(bar(9, 9, 0))] == [pytest.approx(98)]
@@ -121,8 +122,84 @@ def test_quick_looks_for_upright_heads_alone(monkeypatch, tmp_path: Path) -> Non
     quick = open_detector("yunet", model_file=tmp_path / "bars.onnx", quick=True)
     assert len(quick.detect(bar(400, 200, 8))) == 1
     assert quick.detect(bar(400, 200, 70)) == []
-    with pytest.raises(OptionError, match="working from 64"):
-        open_detector("yunet", model_file=tmp_path / "bars.onnx", working=9)
+    for size in (9, 5000):
+        with pytest.raises(OptionError, match=f"size is {size}; give 64 to 4096 pixels"):
+            open_detector("yunet", model_file=tmp_path / "bars.onnx", working=size)
+    with pytest.raises(OptionError, match="least between 0 and 1, not 2"):
+        open_detector("yunet", model_file=tmp_path / "bars.onnx", least=2)
+
+
+class Sees:
+    """A box about each bar that is 40 to 90 pixels long as searched; says what it was shown."""
+
+    def __init__(self) -> None:
+        self.sizes: list[tuple[int, int]] = []
+
+    def setInputSize(self, size: tuple[int, int]) -> None:  # noqa: N802 - OpenCV's name
+        self.sizes.append(size)
+
+    def detect(self, seen: np.ndarray) -> tuple[int, np.ndarray | None]:
+        _, _, about, middles = cv2.connectedComponentsWithStats((seen[..., 0] > 128).astype("u1"))
+        found = [
+            (x - high / 2, y - high / 2, high, high, 0.9)
+            for (x, y), (_, _, _, high, _) in zip(middles[1:], about[1:], strict=True)
+            if 40 <= high <= 90
+        ]
+        return len(found), rows(*found) if found else None
+
+
+def test_a_finer_search_finds_small_faces_and_loses_no_large_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cv2.FaceDetectorYN, "create", lambda *given: Sees())
+    (tmp_path / "bars.onnx").touch()
+    many = sum(bar(x, 240, 0, length) for x, length in ((80, 24), (240, 42), (480, 80)))
+    found = {}
+    for working in (640, 1280):
+        yunet = open_detector("yunet", model_file=tmp_path / "bars.onnx", working=working)
+        yunet._searches = dict.fromkeys(yunet._searches, (0.0,))
+        yunet._network.sizes.clear()
+        found[working] = [round(one.box.width / 1.08) for one in yunet.detect(many)]
+        sizes = yunet._network.sizes
+        assert sizes == [(640, 480), (1280, 960)][: len(sizes)]
+        assert len(sizes) == working // 640
+    # 42 is found at both sizes and stands for one face.
+    assert found[640] == pytest.approx([80, 42], abs=2)
+    assert found[1280] == pytest.approx([80, 42, 24], abs=2)
+
+
+def test_its_file_and_settings_are_part_of_its_identity(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cv2.FaceDetectorYN, "create", lambda *given: Sees())
+    said = []
+    for content, options in ((b"one", {}), (b"two", {}), (b"one", {"least": 0.6}), (b"one", {})):
+        (tmp_path / "bars.onnx").write_bytes(content)
+        said.append(YuNetDetector(tmp_path / "bars.onnx", **options).settings)
+    assert said[0] == said[3]
+    assert said[0] not in said[1:3]
+    assert said[0]["checksum"] == hashlib.sha256(b"one").hexdigest()
+
+
+def test_of_a_small_picture_searches_at_one_size_are_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cv2.FaceDetectorYN, "create", lambda *given: Sees())
+    (tmp_path / "bars.onnx").touch()
+    yunet = open_detector("yunet", model_file=tmp_path / "bars.onnx", working=2560)
+    assert yunet._searches == {640: (0.0, 30.0, -30.0), 2560: (0.0,), 1280: (0.0,)}
+    yunet._network.sizes.clear()
+    yunet.detect(np.zeros((100, 150, 3), np.uint8))
+    assert yunet._network.sizes == [(450, 300)]
+
+
+def test_a_small_face_stays_before_a_large_one_that_another_size_shows() -> None:
+    parent, child = np.array([320, 240, 200, 0, 0.9, 1.0]), np.array([400, 320, 80, 0, 0.8, 2.0])
+    again = np.array([322, 238, 180, 0, 0.85, 2.0])
+    assert _one_face(parent, again)
+    assert not _one_face(parent, child)
+    assert not _one_face(again, child)  # one search, which kept them apart itself
+    assert _one_face(parent, np.array([400, 320, 80, 30, 0.8, 1.0]))  # as before for turned ones
 
 
 def test_contrast_is_stretched_between_its_ends() -> None:
@@ -136,11 +213,26 @@ def test_contrast_is_stretched_between_its_ends() -> None:
     assert 90 < smooth.mean() < 130
     # White noise of 255/(2.33 + 3.09) after stretching, over a Gaussian of σ = 2: a 7.1th of it.
     assert smooth.std() == pytest.approx(255 / 5.42 / (2 * 2 * np.pi**0.5), rel=0.25)
+    clean = np.linspace(20, 40, 60).round().astype(np.uint8).reshape(60, 1, 1)
+    clean = np.broadcast_to(clean, (60, 60, 3)).copy()
+    clean[20:40, 20:40] = 45
+    edge = _in_full_range(clean)[30, 18:22, 0].astype(int)
+    assert np.abs(np.diff(edge)).max() > 100  # no noise: a step of the picture stays one
     lit = np.full((480, 640, 3), 6, np.uint8)
     lit[200:240, 300:340] = np.arange(60, 220, 4, dtype=np.uint8)[None, :, None]
     assert len(np.unique(_in_full_range(lit)[200:240, 300:340])) > 30  # half a percent, not white
     grey = np.full((40, 40, 3), 77, np.uint8)
     assert (_in_full_range(grey) == grey).all()
+
+
+@pytest.mark.parametrize("deviation", [0.0, 5.0, 10.0, 20.0])
+def test_noise_is_estimated(deviation: float) -> None:
+    """White noise on a slope with a step, which has none itself."""
+    picture = np.linspace(60, 180, 120)[:, None] + np.zeros((120, 120))
+    picture[40:80, 40:80] += 30
+    picture += np.random.default_rng(0).normal(scale=deviation, size=picture.shape)
+    grey = picture.round().clip(0, 255).astype(np.uint8)[:, :, None].repeat(3, axis=2)
+    assert _noise(grey) == pytest.approx(deviation, rel=0.06, abs=0.5)
 
 
 def test_another_network_is_refused_in_one_sentence(capfd: pytest.CaptureFixture[str]) -> None:

@@ -46,6 +46,15 @@ Detector = Annotated[
 DetectorModel = Annotated[
     Path | None, typer.Option("--detector-model", help="YuNet's .onnx, from OpenCV's zoo.")
 ]
+DetectorSize = Annotated[
+    int | None,
+    typer.Option(
+        "--detector-size",
+        metavar="PIXELS",
+        help="Longer side of a picture as searched; more finds smaller faces.",
+        show_default="640",
+    ),
+]
 Backend = Annotated[str, typer.Option("--backend", help="auto, onnx or torch.")]
 UnsureError = Annotated[
     float, typer.Option("--unsure-error", metavar="RATE", help="Wrong answers put up with.")

@@ -9,10 +9,12 @@ from mien.app import console
 from mien.errors import printable
 from mien.jobs.predict import Predicted, PredictOptions
 from mien.labels import display_name
+from mien.predict.boxes import SIZES
 from mien.predict.table import second_of
 from mien.system import mute
 
 _SHOWN = 200
+_MUCH_LARGER = 1.5  # than searched: a finer search may find more
 
 
 class Json:
@@ -46,10 +48,14 @@ class Json:
 
 
 class Table:
-    """A row a face, for people; the first of many."""
+    """A row a face, for people; the first of many.
 
-    def __init__(self, language: str) -> None:
+    searched: the pixels along a picture's longer side at which faces were looked for, if they were.
+    """
+
+    def __init__(self, language: str, searched: int | None = None) -> None:
         self._language, self._rows, self._more = language, 0, 0
+        self._searched, self._large = searched, 0
         self._table = console.PlainTable(
             "", "file", "face", "answer", "confidence", "second", "seen"
         )
@@ -64,6 +70,8 @@ class Table:
         faces = entry["clip"]["faces"] if "clip" in entry else entry["faces"]
         if not faces:
             self._row(name, "", self._name("no face"), "", "", "")
+            larger = "clip" not in entry and max(entry["width"], entry["height"])
+            self._large += bool(self._searched and larger > _MUCH_LARGER * self._searched)
         for number, face in enumerate(faces, 1):
             if "clip" in entry:
                 self._clip_face(name if number == 1 else "", face)
@@ -102,6 +110,11 @@ class Table:
             console.show(self._table)
         if self._more:
             console.show(f"… and {self._more:,} more; --csv FILE has all of them")
+        finer = 2 * (self._searched or 0)
+        if self._large and finer <= SIZES[1]:
+            those = "a large picture" if self._large == 1 else f"{self._large:,} large pictures"
+            console.say(f"no face in {those}, searched at {self._searched} pixels; --detector-size "
+                        f"{finer} finds smaller ones, and takes longer")  # fmt: skip
 
 
 def _second(probabilities: Mapping[str, float], language: str) -> str:

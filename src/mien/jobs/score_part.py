@@ -28,7 +28,7 @@ _FIXED = {
 class ScoreOptions:
     """What is scored, and how. source: a folder or a URI of one; out: likewise.
 
-    model, detector, detector_model, unsure_error, keep_others, views: as for
+    model, detector, detector_model, detector_size, unsure_error, keep_others, views: as for
     ``predict.pipeline.load``; files that these name must be found under the same path by each
     worker.
     part: files in a part, on the average.
@@ -39,6 +39,7 @@ class ScoreOptions:
     model: str = "default"
     detector: str = "haar"
     detector_model: str = ""
+    detector_size: int | None = None
     backend: str = "auto"
     unsure_error: float = UNSURE_ERROR
     keep_others: bool = False
@@ -82,8 +83,8 @@ class Scorer:
         # One thread: then neither the engine nor the machine's cores can change a rounding.
         self.predictor = load(
             options.model, detector=options.detector, threads=1, backend=options.backend,
-            detector_model=options.detector_model or None, unsure_error=options.unsure_error,
-            keep_others=options.keep_others, views=options.views,
+            detector_model=options.detector_model or None, detector_size=options.detector_size,
+            unsure_error=options.unsure_error, keep_others=options.keep_others, views=options.views,
         )  # fmt: skip
         self.about = json.dumps(self.predictor.identity, sort_keys=True)
 

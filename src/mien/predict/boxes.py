@@ -1,5 +1,6 @@
 """Boxes of faces: moved, scaled, compared; pictures turned to look for them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -7,9 +8,24 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.errors import OptionError
 from mien.types import Box
 
 _Floats = NDArray[np.float64]
+_Clash = Callable[[_Floats, _Floats], bool]
+
+
+SIZES = (64, 4096)
+
+
+def check_size(working: int) -> None:
+    """Refuse a side, in pixels, at which no picture can be searched, or not in bearable memory.
+
+    Raises:
+        OptionError: it is none from 64 to 4096.
+    """
+    if not SIZES[0] <= working <= SIZES[1]:
+        raise OptionError(f"the detector's size is {working}; give {SIZES[0]} to {SIZES[1]} pixels")
 
 
 def overlap(a: Box, b: Box) -> float:
@@ -47,23 +63,24 @@ def turned(picture: NDArray[Any], degrees: float) -> tuple[NDArray[Any], NDArray
     return seen, cv2.invertAffineTransform(there)
 
 
-def apart(squares: list[_Floats], *, within_search: bool = True) -> list[_Floats]:
-    """Non-maximum suppression: no square that mostly lies on one of a higher score.
+def apart(
+    squares: list[_Floats], clash: Callable[[_Floats, _Floats], bool] | None = None
+) -> list[_Floats]:
+    """Non-maximum suppression: no square that clashes with one of a higher score.
 
-    squares: middle x, y, side, angle and score. within_search: False where squares of one angle
-    come from one search that has kept them apart already, so that a small face beside a large one
-    stays. What is left comes by falling score.
+    squares: middle x, y, side, angle and score. clash: by default 0.4 of the smaller of two squares
+    lies on the other one. What is left comes by falling score.
     """
+    clash = clash or (lambda a, b: common_area(a, b) >= 0.4 * min(a[2], b[2]) ** 2)
     kept: list[_Floats] = []
     for square in sorted(squares, key=lambda s: -s[4]):
-        others = [other for other in kept if within_search or other[3] != square[3]]
-        if all(_on_each_other(square, other) < 0.4 for other in others):
+        if not any(clash(square, other) for other in kept):
             kept.append(square)
     return kept
 
 
-def _on_each_other(a: _Floats, b: _Floats) -> float:
-    """The squares' common area over the smaller one's, as if both stood upright."""
+def common_area(a: _Floats, b: _Floats) -> float:
+    """Of two squares, middle x, y and side, as if both stood upright."""
     reach = (a[2] + b[2]) / 2 - np.abs(a[:2] - b[:2])
     common = np.clip(np.minimum(reach, min(a[2], b[2])), 0, None)
-    return float(common[0] * common[1] / min(a[2], b[2]) ** 2)
+    return float(common[0] * common[1])

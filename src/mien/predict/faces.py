@@ -23,7 +23,9 @@ class Detector(Protocol):
     """Finds faces; several threads may call it at once.
 
     name: one of ``DETECTORS``. sure: the score from which on a pipeline takes a detection for one
-    that the detector is sure of; 0 where every one is.
+    that the detector is sure of; 0 where every one is. A detector may have ``settings`` besides:
+    all that its boxes depend on but the picture and its class, as JSON holds it; where they change,
+    a record of scored files is begun anew.
     """
 
     name: str
@@ -46,13 +48,18 @@ class WholePicture:
 
 
 def open_detector(
-    name: str = "haar", *, model_file: str | Path | None = None, **options: Any
+    name: str = "haar",
+    *,
+    model_file: str | Path | None = None,
+    working: int | None = None,
+    **options: Any,
 ) -> Detector:
     """The detector of that name.
 
     Args:
         model_file: YuNet's ``.onnx``; the others take none.
-        options: further arguments of its class, such as ``working=480`` for ``haar``.
+        working: pixels along a picture's longer side at which it is searched; its class says more.
+        options: further arguments of its class, such as ``smallest=32`` for ``haar``.
 
     Raises:
         OptionError: no such detector, an argument that it does not have, or a file missing or
@@ -63,6 +70,10 @@ def open_detector(
         raise OptionError(f"no detector is called '{name}'; there are {', '.join(DETECTORS)}")
     if name != "yunet" and model_file is not None:
         raise OptionError(f"the detector '{name}' takes no model file; yunet does")
+    if working is not None:
+        if name == "none":
+            raise OptionError("the detector 'none' does not search; it takes no detector size")
+        options["working"] = working
     if name == "yunet" and model_file is None:
         raise OptionError("the detector yunet needs its model: --detector-model FILE, in Python "
                           "detector_model=FILE, with face_detection_yunet_2023mar.onnx of OpenCV's "

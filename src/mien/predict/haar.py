@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import OptionError
-from mien.predict.boxes import apart, turned
+from mien.predict.boxes import apart, check_size, turned
 from mien.types import Box, Detection
 
 _Floats = NDArray[np.float64]
@@ -91,11 +91,13 @@ class HaarDetector:
     def __init__(
         self, *, working: int = 640, smallest: int = 24, quick: bool = False, least: float = 4.0
     ) -> None:
-        if working < 64 or smallest < 20 or least < 0:
-            raise OptionError("haar: working from 64, smallest from 20 and least from 0 on, not "
-                              f"{working}, {smallest} and {least:g}")  # fmt: skip
+        check_size(working)
+        if smallest < 20 or least < 0:
+            raise OptionError(f"haar: smallest from 20 and least from 0 on, not {smallest} and "
+                              f"{least:g}")  # fmt: skip
         self.working, self.smallest, self.least = working, smallest, least
         self._passes = _QUICK if quick else _THOROUGH
+        self.settings = {"working": working, "smallest": smallest, "quick": quick, "least": least}
         self._idle: list[dict[str, cv2.CascadeClassifier]] = []
         self._lock = threading.Lock()
         # Parsing them takes 60 ms, in which a model may be opened beside.

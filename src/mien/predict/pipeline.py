@@ -36,6 +36,7 @@ def load(
     *,
     detector: str | Detector = "haar",
     detector_model: str | Path | None = None,
+    detector_size: int | None = None,
     backend: str = "auto",
     threads: int | None = None,
     unsure_error: float = UNSURE_ERROR,
@@ -58,6 +59,8 @@ def load(
         detector: ``haar`` (needs no file), ``yunet`` (with ``detector_model``, its ``.onnx``),
             ``none`` (each picture is one face crop), or an object of your own with ``name`` and
             ``detect``, as ``mien.predict.faces.Detector`` says.
+        detector_size: pixels along a picture's longer side at which it is searched, 640 by default;
+            more finds smaller faces, and takes longer.
         backend: ``onnx``, ``torch``, or ``auto``: ONNX where the model has that form.
         threads: processor threads of the network; None for all.
         unsure_error, keep_others: see ``Predictor``.
@@ -70,9 +73,10 @@ def load(
     from mien.predict.classifier import open_classifier
 
     if isinstance(detector, str):
-        detector = open_detector(detector, model_file=detector_model)
-    elif detector_model is not None:
-        raise OptionError("detector_model goes with the name of a detector, not with an object")
+        detector = open_detector(detector, model_file=detector_model, working=detector_size)
+    elif detector_model is not None or detector_size is not None:
+        raise OptionError("detector_model and detector_size go with the name of a detector, not "
+                          "with an object")  # fmt: skip
     if not (callable(getattr(detector, "detect", None)) and hasattr(detector, "name")):
         raise OptionError(f"detector {detector!r}: give 'haar', 'yunet', 'none', or an object with "
                           "'detect' and 'name' (mien.predict.faces.Detector)")  # fmt: skip
@@ -206,6 +210,7 @@ class Predictor:
             "version": __version__, "model": self.classifier.name,
             "checksum": hashlib.sha256(card.encode()).hexdigest(),
             "backend": self.classifier.backend, "detector": self.detector.name,
+            "detector_settings": getattr(self.detector, "settings", {}),
             "unsure_error": self.unsure_error, "keep_others": self.keep_others,
             "views": self.views,
         }  # fmt: skip

@@ -30,6 +30,7 @@ Examples:
   mien predict photo.jpg
   mien predict holiday/ --csv faces.csv --annotate marked/
   mien predict "2024/**/*.jpg" --model runs/cnn4-1 --parquet faces.parquet
+  mien predict class.jpg --detector-size 1600
   mien predict talk.mp4 --out talk/ --annotate talk/
   mien predict crops/ --detector none --json
   mien predict --camera 0
@@ -50,6 +51,7 @@ def run(
     ] = "default",
     detector: opt.Detector = "haar",
     detector_model: opt.DetectorModel = None,
+    detector_size: opt.DetectorSize = None,
     backend: opt.Backend = "auto",
     unsure_error: opt.UnsureError = 0.2,
     keep_others: opt.KeepOthers = False,
@@ -114,11 +116,12 @@ def run(
     with console.needs_extra("predict"):
         from mien.predict.pipeline import load
 
-        predictor = load(model, detector=detector, detector_model=detector_model, backend=backend,
+        predictor = load(model, detector=detector, detector_model=detector_model,
+                         detector_size=detector_size, backend=backend,
                          threads=threads or None, unsure_error=unsure_error,
                          keep_others=keep_others, views=views)  # fmt: skip
     video = VideoOptions(every=every, classify=classify, smooth=smooth, thorough=thorough,
-                         keep=keep_others)  # fmt: skip
+                         keep=keep_others, side=detector_size or VideoOptions.side)  # fmt: skip
     if camera is not None:
         from mien.app.live import show_camera
 
@@ -142,7 +145,8 @@ def _files(
 
     draw = _draw(model, predictor, explain, language) if options.annotate else None
     timeline = _timeline(options, language)
-    show = Json(kept=options.record is not None) if json_out else Table(language)
+    searched = getattr(predictor.detector, "settings", {}).get("working")
+    show = Json(kept=options.record is not None) if json_out else Table(language, searched)
     try:
         with console.progress_bars() as progress:
             done = predict(paths, predictor, options, draw=draw, tell=show.tell,

@@ -50,6 +50,7 @@ def run(
     detector_model: Annotated[
         str, typer.Option("--detector-model", help="YuNet's .onnx, from OpenCV's zoo.")
     ] = "",
+    detector_size: opt.DetectorSize = None,
     backend: opt.Backend = "auto",
     unsure_error: opt.UnsureError = 0.2,
     keep_others: opt.KeepOthers = False,
@@ -78,8 +79,8 @@ def run(
             run_parts = with_ray(workers or cores(), address)
     options = ScoreOptions(
         source=source, out=out, model=model, detector=detector, detector_model=detector_model,
-        backend=backend, unsure_error=unsure_error, keep_others=keep_others, views=views,
-        part=part,
+        detector_size=detector_size, backend=backend, unsure_error=unsure_error,
+        keep_others=keep_others, views=views, part=part,
     )  # fmt: skip
     try:
         with console.progress_bars() as progress:

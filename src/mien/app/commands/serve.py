@@ -54,6 +54,7 @@ def run(
     ] = None,
     detector: opt.Detector = "haar",
     detector_model: opt.DetectorModel = None,
+    detector_size: opt.DetectorSize = None,
     backend: opt.Backend = "auto",
     views: Annotated[
         int,
@@ -96,8 +97,9 @@ def run(
     listening = bind(host, port)
     sleep_between()
     predictor, batches = open_for_many(
-        lambda count: load(model, detector=detector, detector_model=detector_model, backend=backend,
-                           threads=count, views=views),
+        lambda count: load(model, detector=detector, detector_model=detector_model,
+                           detector_size=detector_size, backend=backend, threads=count,
+                           views=views),
         threads or cores(),
     )  # fmt: skip
     if not settings.token and not host.startswith("127.") and host not in ("localhost", "::1"):
