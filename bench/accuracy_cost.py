@@ -34,6 +34,7 @@ from mien.models.registry import build
 from mien.runs import Run
 from mien.theory.walk import walk
 from mien.train.loop import Loop
+from mien.train.recipes import recipe as from_name
 from mien.train.recipes import recipe_from_json
 from mien.train.task import Task
 
@@ -64,7 +65,10 @@ class Entry:
     def __init__(self, record):
         self.recipe = recipe_from_json(record["recipe"])
         self.images, self.teachers = record["training_images"], record["teachers"]
-        self.name = self.recipe.name + (", taught" if self.teachers else "")
+        usual = from_name(self.recipe.name).model
+        wider = sum(self.recipe.model.widths) > sum(usual.widths)
+        self.name = self.recipe.name + (", wider" if wider else "")
+        self.name += ", taught" if self.teachers else ""
         if self.images > NO_COPIES:
             self.name += ", with copies"
         self.runs, self.paces, self.faces = [record], [], []

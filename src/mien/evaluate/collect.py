@@ -117,13 +117,16 @@ def _views(
 
 
 def _zoomed(batch: torch.Tensor, zoom: float) -> torch.Tensor:
-    """Enlarged (or, below 1, shrunk) about the centre; what lies outside repeats the border."""
+    """Enlarged (or, below 1, shrunk) about the centre; what lies outside repeats the border.
+
+    Bicubic: a bilinear view is blurred, and named less well (docs/results/accuracy.md).
+    """
     scale = torch.tensor([[1 / zoom, 0.0, 0.0], [0.0, 1 / zoom, 0.0]], device=batch.device)
     size = list(batch.shape)
     with torch.autocast(batch.device.type, enabled=False):
         grid = functional.affine_grid(scale.expand(len(batch), 2, 3), size, align_corners=False)
         pixels = functional.grid_sample(
-            batch.float(), grid, padding_mode="border", align_corners=False
+            batch.float(), grid, mode="bicubic", padding_mode="border", align_corners=False
         )
     return pixels.round().clamp(0, 255).to(torch.uint8)
 
