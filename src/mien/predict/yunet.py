@@ -187,8 +187,8 @@ def _in_full_range(seen: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _noise(seen: NDArray[Any]) -> float:
     """The standard deviation of white noise in the picture's green, of flat places and slopes."""
-    apart = cv2.filter2D(seen[..., 1], cv2.CV_32F, _LAPLACIANS_APART)
-    return float(np.median(np.abs(apart))) / (0.6745 * 6)
+    second = cv2.filter2D(seen[..., 1], cv2.CV_32F, _LAPLACIANS_APART)
+    return float(np.median(np.abs(second))) / (0.6745 * 6)
 
 
 def _square(row: _Floats, back: _Floats, turn: float) -> _Floats:
