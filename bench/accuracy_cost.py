@@ -25,6 +25,7 @@ from pathlib import Path
 
 import torch
 from matplotlib.ticker import LogLocator
+from matplotlib.transforms import Bbox
 
 from mien.app.figures import style
 from mien.data.loader import Pictures
@@ -246,17 +247,21 @@ def point(axes, entry, cost):
 
 def name_points(axes, entries, cost):
     """Each point's name beside it, where no other name is."""
-    sides = ((6, 4, "left"), (6, -11, "left"), (-6, 4, "right"), (-6, -11, "right"))
-    taken = []
+    sides = [(x, y, "left" if x > 0 else "right") for y in (4, -11, 15, -22, 26) for x in (6, -6)]
     axes.figure.canvas.draw()  # the limits of the axes are not final before
     renderer = axes.figure.canvas.get_renderer()
-    for entry in entries:
-        at = (getattr(entry, cost), statistics.mean(entry.accuracies("without_copies")))
+    places = [
+        (getattr(entry, cost), statistics.mean(entry.accuracies("without_copies")))
+        for entry in entries
+    ]
+    points = axes.transData.transform(places)
+    taken = [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in points]
+    for entry, at in zip(entries, places, strict=True):
         text = axes.annotate(entry.name, at, (0, 0), textcoords="offset points", size=style.SMALL)
         for x, y, aligned in sides:
             text.set(position=(x, y), ha=aligned)
             room = text.get_window_extent(renderer)
-            inside = room.x1 <= axes.bbox.x1
+            inside = axes.bbox.x0 <= room.x0 and room.x1 <= axes.bbox.x1
             if inside and not any(room.overlaps(other) for other in taken):
                 break
         taken.append(room)
