@@ -13,7 +13,7 @@ from mien.jobs.check import check
 from mien.labels import CLASSES
 from mien.models.blocks import SqueezeExcite
 from mien.models.checkpoint import Model, load_model, save_model
-from mien.models.registry import config_from_json
+from mien.models.registry import ARCHITECTURES, config_from_json
 from mien.models.residual import Residual, ResidualBlock, ResidualConfig
 from mien.models.wide import Wide, WideConfig, cosine_basis
 from mien.train.recipes import RECIPES, recipe
@@ -284,3 +284,25 @@ def test_the_middle_is_looked_at_and_somebodys_crops_are_taken_whole(name, tmp_p
     for wrong in (-1, 8, 2000):
         with pytest.raises(OptionError, match="view"):
             replace(SMALL[name], view=wrong)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_standardised_pictures_are_read_alike_in_any_light(name, tmp_path):
+    config = replace(SMALL.get(name, ARCHITECTURES[name].config()), standardise=True, channels=3)
+    network = stirred(ARCHITECTURES[name].build(config))
+    image = pictures(channels=3)
+    pixels = image.double().reshape(3, -1)
+    expected = (pixels - pixels.mean(1, keepdim=True)) / pixels.std(1, correction=0, keepdim=True)
+    got = network.normalise(image)
+    torch.testing.assert_close(got, expected.reshape(image.shape).float(), atol=1e-5, rtol=1e-5)
+    # A quarter of the contrast, elsewhere on the scale; powers of two keep every digit.
+    darker = image.float() / 4 + 16
+    torch.testing.assert_close(network(darker), network(image), atol=1e-3, rtol=1e-3)
+    with torch.no_grad():
+        assert network(torch.full_like(image, 200)).isfinite().all()
+    path = tmp_path / "model.safetensors"
+    save_model(path, Model(network=network, architecture=name, config=config,
+                           classes=CLASSES))  # fmt: skip
+    assert torch.equal(load_model(path).network(image), network(image))
+    checked = check(str(path), batch=2)
+    assert {layer.verdict for layer in checked.layers} <= {"right", "no formula", "shape only"}

@@ -11,14 +11,17 @@ class Normalise(nn.Module):
     """``uint8`` pixels to floats of about zero mean and unit deviation.
 
     The mean and the standard deviation (0..255, one for each channel) are buffers, so they are
-    saved with the weights: what trained is what serves.
+    saved with the weights: what trained is what serves. With ``each`` they are not used, and every
+    picture comes to zero mean and unit deviation by its own, over all of its pixels and channels
+    (contrast normalisation).
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, each: bool = False) -> None:
         super().__init__()
+        self.each = each
         self.register_buffer("mean", torch.full((1, channels, 1, 1), 127.5))
         self.register_buffer("std", torch.full((1, channels, 1, 1), 64.0))
 
@@ -29,7 +32,13 @@ class Normalise(nn.Module):
 
     def forward(self, image_NCHW: Tensor) -> Tensor:
         """``uint8`` (or float 0..255) N×C×H×W to ``float32`` of the same shape."""
-        return (image_NCHW.float() - self.mean) / self.std
+        x_NCHW = image_NCHW.float()
+        if not self.each:
+            return (x_NCHW - self.mean) / self.std
+        x_NCHW = x_NCHW - x_NCHW.mean(dim=(1, 2, 3), keepdim=True)
+        # A picture of one grey has no contrast to be divided by; below one step it is noise.
+        variance = x_NCHW.square().mean(dim=(1, 2, 3), keepdim=True).clamp_min(1.0)
+        return x_NCHW * variance.rsqrt()
 
 
 class ConvBlock(nn.Module):

@@ -14,15 +14,17 @@ class CNN4Config:
     """What ``CNN4`` is made of.
 
     size: side of the square input in pixels, at least 16. channels: 1 grey, 3 colour.
-    classes: number of outputs. widths, kernels: channels and kernel side (odd) of the four
-    convolutions. hidden: widths of the first two fully connected layers. slope: leaky ReLU's.
-    conv_dropout: share of channels dropped behind each block. linear_dropout: share of features.
-    pool_first: pool before normalising (see ``ConvBlock``).
+    classes: number of outputs. standardise: bring each picture to zero mean and unit deviation by
+    itself. widths, kernels: channels and kernel side (odd) of the four convolutions. hidden:
+    widths of the first two fully connected layers. slope: leaky ReLU's. conv_dropout: share of
+    channels dropped behind each block. linear_dropout: share of features. pool_first: pool before
+    normalising (see ``ConvBlock``).
     """
 
     size: int = 48
     channels: int = 1
     classes: int = 7
+    standardise: bool = False
     widths: tuple[int, int, int, int] = (32, 96, 256, 512)
     kernels: tuple[int, int, int, int] = (3, 3, 3, 3)
     hidden: tuple[int, int] = (256, 128)
@@ -57,7 +59,7 @@ class CNN4(nn.Module):
     def __init__(self, config: CNN4Config) -> None:
         super().__init__()
         self.config = config
-        self.normalise = Normalise(config.channels)
+        self.normalise = Normalise(config.channels, each=config.standardise)
         inputs = (config.channels, *config.widths[:3])
         self.features = nn.Sequential(
             *(

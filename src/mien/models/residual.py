@@ -21,17 +21,19 @@ class ResidualConfig:
     """What ``Residual`` is made of.
 
     size: side of the square input in pixels that it is meant for, at least 16. channels: 1 grey,
-    3 colour. classes: number of outputs. view: side of the middle part that is looked at in a
-    picture of the full size, 0 for all of it: the crop that trains the network. stem: channels of
-    the first convolution. widths: channels of the four stages, at 1/2, 1/4, 1/8 and 1/16 of the
-    size. blocks: how many blocks each has. squeeze: reduction of squeeze-and-excitation, 0 for
-    none. drop_path: chance that the last block is skipped for an image in training; those before
-    it less, falling evenly to 0. dropout: share of the pooled features dropped.
+    3 colour. classes: number of outputs. standardise: bring each picture to zero mean and unit
+    deviation by itself. view: side of the middle part that is looked at in a picture of the full
+    size, 0 for all of it: the crop that trains the network. stem: channels of the first
+    convolution. widths: channels of the four stages, at 1/2, 1/4, 1/8 and 1/16 of the size. blocks:
+    how many blocks each has. squeeze: reduction of squeeze-and-excitation, 0 for none. drop_path:
+    chance that the last block is skipped for an image in training; those before it less, falling
+    evenly to 0. dropout: share of the pooled features dropped.
     """
 
     size: int = 48
     channels: int = 1
     classes: int = 7
+    standardise: bool = False
     view: int = 0
     stem: int = 32
     widths: tuple[int, int, int, int] = (64, 128, 256, 512)
@@ -116,7 +118,7 @@ class Residual(nn.Module):
     def __init__(self, config: ResidualConfig) -> None:
         super().__init__()
         self.config = config
-        self.normalise = Normalise(config.channels)
+        self.normalise = Normalise(config.channels, each=config.standardise)
         self.stem = ConvBlock(
             config.channels, config.stem, 3, slope=0.0, dropout=0.0, pool_first=True
         )

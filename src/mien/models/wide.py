@@ -23,15 +23,16 @@ class WideConfig:
     """What ``Wide`` is made of.
 
     size: side of the square input in pixels that it is meant for, at least 16. channels: 1 grey,
-    3 colour. classes: number of outputs. view: side of the middle part that is looked at in a
-    picture of the full size, 0 for all of it: the crop that trains the network. widths: channels
-    of the three groups, at 1/4, 1/8 and 1/16 of the size. dropout: share of the pooled features
-    dropped.
+    3 colour. classes: number of outputs. standardise: bring each picture to zero mean and unit
+    deviation by itself. view: side of the middle part that is looked at in a picture of the full
+    size, 0 for all of it: the crop that trains the network. widths: channels of the three groups,
+    at 1/4, 1/8 and 1/16 of the size. dropout: share of the pooled features dropped.
     """
 
     size: int = 48
     channels: int = 1
     classes: int = 7
+    standardise: bool = False
     view: int = 0
     widths: tuple[int, int, int] = (96, 256, 512)
     dropout: float = 0.2
@@ -121,7 +122,7 @@ class Wide(nn.Module):
     def __init__(self, config: WideConfig) -> None:
         super().__init__()
         self.config = config
-        self.normalise = Normalise(config.channels)
+        self.normalise = Normalise(config.channels, each=config.standardise)
         self.stem = CosineStem(config.channels)
         inputs = (32 * config.channels, *config.widths[:2])
         self.groups = nn.Sequential(

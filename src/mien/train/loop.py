@@ -123,10 +123,11 @@ class Loop:
         most = largest(gradients(self.network)).to(loss.device)
         if not math.isfinite(float(mean + most)):
             self._not_finite(lambda: self._gradient(batch, step))
+        rate = learning_rate(step, self.recipe.epochs * self.sampler.steps, self.recipe.optim)
         for group in self.optimizer.param_groups:
-            total = self.recipe.epochs * self.sampler.steps
-            group["lr"] = learning_rate(step, total, self.recipe.optim)
-        self.wrapped.step()
+            group["lr"] = rate * group["factor"]
+        with self.fabric.autocast():
+            self.wrapped.step()
         self.wrapped.zero_grad()
         self.average.update(self.network, step)
         self.loss_sum += loss

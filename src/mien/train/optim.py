@@ -1,13 +1,15 @@
-"""Stochastic gradient descent, its learning-rate schedule, and the averaged model."""
+"""Stochastic gradient descent or Muon, the learning-rate schedule, and the averaged model."""
 
 import copy
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mien.errors import OptionError
+from mien.train.muon import MuonSGD
 
 SCHEDULES = ("linear", "cosine")
 
@@ -19,6 +21,7 @@ class OptimConfig:
     learning_rate: the peak. warm_up: share of all steps over which it rises from 0; afterwards it
     falls to 0 along ``schedule``. weight_decay: on weights of convolutions and linear layers only,
     not on biases and batch normalisation. ema: decay of the averaged model a step; 0 for none.
+    muon: the peak for convolution filters, which Muon updates then (``train/muon.py``); 0 for SGD.
     """
 
     learning_rate: float = 0.1
@@ -27,6 +30,7 @@ class OptimConfig:
     warm_up: float = 0.15
     schedule: str = "linear"
     ema: float = 0.999
+    muon: float = 0.0
 
     def __post_init__(self) -> None:
         """Check ranges.
@@ -37,6 +41,8 @@ class OptimConfig:
         # Beyond what float32 holds, torch itself would fail; nothing near it can be meant.
         if not 0 < self.learning_rate <= 1e30:
             raise OptionError(f"learning_rate {self.learning_rate}: above 0, at most 1e30")
+        if not 0 <= self.muon <= 1e30:
+            raise OptionError(f"muon {self.muon}: a learning rate from 0 (none) to 1e30")
         for name in ("momentum", "warm_up", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise OptionError(f"{name} {getattr(self, name)}: from 0 to below 1")
@@ -47,14 +53,27 @@ class OptimConfig:
 
 
 def make_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.SGD:
-    """SGD over a model's parameters in two groups: with weight decay, and without."""
-    weights = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-    others = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
-    return torch.optim.SGD(
-        [
-            {"params": weights, "weight_decay": config.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ],
+    """SGD over a model's parameters in groups: with weight decay, without, and Muon's if any.
+
+    A group's ``factor`` is what the schedule's learning rate is multiplied with for it.
+    """
+    learnt = [p for p in model.parameters() if p.requires_grad]
+    filters = [p for p in learnt if p.ndim == 4] if config.muon else []
+    weights = [p for p in learnt if p.ndim > 1 and not (config.muon and p.ndim == 4)]
+    others = [p for p in learnt if p.ndim <= 1]
+    decay, plain = config.weight_decay, {"factor": 1.0, "muon": False}
+    groups: list[dict[str, Any]] = [
+        {"params": weights, "weight_decay": decay, **plain},
+        {"params": others, "weight_decay": 0.0, **plain},
+    ]
+    if filters:
+        factor = config.muon / config.learning_rate
+        # Muon keeps its own momentum: what it hands to SGD is the step itself.
+        own = {"momentum": 0.0, "nesterov": False, "muon_momentum": config.momentum}
+        own = {**own, "muon": True, "factor": factor}
+        groups.append({"params": filters, "weight_decay": decay, **own})
+    return MuonSGD(
+        groups,
         lr=config.learning_rate,
         momentum=config.momentum,
         nesterov=config.momentum > 0,
