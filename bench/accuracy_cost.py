@@ -54,7 +54,18 @@ def records(path):
     teachers = [Path(teacher).name for teacher in run["options"].get("teachers", [])]
     images = run["data"]["training_images"]
     return [{"run": path.name, "recipe": run["recipe"], "training_images": images,
-             "teachers": teachers, "evaluation": parts}]  # fmt: skip
+             "epochs_before": epochs_before(run), "teachers": teachers,
+             "evaluation": parts}]  # fmt: skip
+
+
+def epochs_before(run):
+    """Of the runs that a run began with (--from), which cost time as well."""
+    if not run["options"].get("start_from"):
+        return 0
+    start = Path(run["options"]["start_from"])
+    record = (start if start.is_dir() else start.parent) / "run.json"
+    earlier = json.loads(record.read_text())
+    return earlier["recipe"]["epochs"] + epochs_before(earlier)
 
 
 NO_COPIES = 28_358  # FER2013's Training without what PublicTest holds too
@@ -66,10 +77,12 @@ class Entry:
     def __init__(self, record):
         self.recipe = recipe_from_json(record["recipe"])
         self.images, self.teachers = record["training_images"], record["teachers"]
+        self.before = record.get("epochs_before", 0)
         usual = from_name(self.recipe.name).model
         wider = sum(self.recipe.model.widths) > sum(usual.widths)
         self.name = self.recipe.name + (", wider" if wider else "")
         self.name += ", taught" if self.teachers else ""
+        self.name += " again" if self.before else ""
         if self.images > NO_COPIES:
             self.name += ", with copies"
         self.runs, self.paces, self.faces = [record], [], []
@@ -77,8 +90,9 @@ class Entry:
     def like(self, record):
         """Whether a run differs from these by its seed alone."""
         own = replace(recipe_from_json(record["recipe"]), seed=self.recipe.seed)
-        same = (own, record["teachers"], record["training_images"])
-        return same == (self.recipe, self.teachers, self.images)
+        before = record.get("epochs_before", 0)
+        same = (own, record["teachers"], record["training_images"], before)
+        return same == (self.recipe, self.teachers, self.images, self.before)
 
     def accuracies(self, part):
         """In %, of each run over 'whole' or 'without_copies'."""
@@ -87,7 +101,8 @@ class Entry:
     @property
     def minutes(self):
         """Of training on this machine undisturbed, without teachers."""
-        return self.recipe.epochs * self.images / statistics.median(self.paces) / 60
+        epochs = self.before + self.recipe.epochs
+        return epochs * self.images / statistics.median(self.paces) / 60
 
     @property
     def milliseconds(self):
@@ -195,7 +210,7 @@ def table(entries):
             f"{walked.macs / 1e6:.1f} M",
             f"{entry.milliseconds:.2f}",
             f"{statistics.median(entry.paces):,.0f}",
-            str(entry.recipe.epochs),
+            f"{entry.before} + {entry.recipe.epochs}" if entry.before else str(entry.recipe.epochs),
             f"{entry.minutes:.0f}",
         ]
         print("| " + " | ".join(cells) + " |")

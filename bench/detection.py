@@ -34,7 +34,7 @@ from mien.predict.pipeline import Predictor
 from mien.types import Box, Detection, Face
 from mien.words import percent
 
-WIDTH, HEIGHT = 320, 240
+SMALL, LARGE = (320, 240), (640, 480)
 KINDS = ("leaves", "blurred noise", "pink noise", "cells", "blobs", "stripes", "bricks", "text")
 _WITH_FACES = ("astronaut", "camera", "coins", "lfw", "phantom")
 
@@ -70,29 +70,28 @@ class Count:
     pairs: list[tuple[int, Face, Box]] = field(default_factory=list)
 
 
-def background(number: int) -> np.ndarray:
+def background(number: int, width: int, height: int) -> np.ndarray:
     kind = KINDS[number % len(KINDS)]
-    return nonfaces.generate(kind, 1, seed=7000 + number, size=WIDTH)[0, 0, :HEIGHT]
+    return nonfaces.generate(kind, 1, seed=7000 + number, size=width)[0, 0, :height]
 
 
 def pasted(under: np.ndarray, face: np.ndarray, side: int, tilt: float, rng) -> tuple:
     """The face on the background, tilted clockwise, with soft edges; and its middle."""
-    room = side * (0.72 if tilt else 0.55)
-    x, y = (rng.uniform(min(room, n / 2), max(n - room, n / 2)) for n in (WIDTH, HEIGHT))
+    size, room = under.shape[::-1], side * (0.72 if tilt else 0.55)
+    x, y = (rng.uniform(min(room, n / 2), max(n - room, n / 2)) for n in size)
     how = cv2.INTER_CUBIC if side > face.shape[0] else cv2.INTER_AREA
     large = cv2.resize(face, (side, side), interpolation=how).astype(np.float32)
     edge = np.minimum(np.arange(side), np.arange(side)[::-1]) + 0.5
     soft = np.clip(edge / max(1.0, 0.08 * side), 0, 1).astype(np.float32)
     there = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), -tilt, 1.0)
     there[:, 2] += (x - side / 2, y - side / 2)
-    size = (WIDTH, HEIGHT)
     shown = cv2.warpAffine(large, there, size, borderMode=cv2.BORDER_REPLICATE)
     mask = cv2.warpAffine(np.minimum.outer(soft, soft), there, size)
     return under * (1 - mask) + shown * mask, x, y
 
 
 def _shade(picture: np.ndarray) -> np.ndarray:
-    return picture * np.linspace(0.15, 1.3, WIDTH, dtype=np.float32)
+    return picture * np.linspace(0.15, 1.3, picture.shape[1], dtype=np.float32)
 
 
 def _dark(picture: np.ndarray) -> np.ndarray:
@@ -100,10 +99,11 @@ def _dark(picture: np.ndarray) -> np.ndarray:
     return picture * 0.12 + noise
 
 
+DARK, FLAT = "dark (an eighth) with noise", "flat (contrast a quarter)"
 LIGHTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "dark (an eighth) with noise": _dark,
+    DARK: _dark,
     "overexposed (1.8 times)": lambda picture: picture * 1.8,
-    "flat (contrast a quarter)": lambda picture: picture * 0.25 + 96,
+    FLAT: lambda picture: picture * 0.25 + 96,
     "light from one side": _shade,
 }
 
@@ -116,8 +116,8 @@ def conditions() -> list[tuple[str, dict]]:
     return rows + [(name, {"light": light}) for name, light in LIGHTS.items()]
 
 
-def make(face, number, rng, *, side=80, tilt=0.0, blur=0.0, light=None) -> tuple:
-    picture, x, y = pasted(background(number), face, side, tilt, rng)
+def make(face, number, rng, *, size=SMALL, side=80, tilt=0.0, blur=0.0, light=None) -> tuple:
+    picture, x, y = pasted(background(number, *size), face, side, tilt, rng)
     if blur:
         picture = cv2.GaussianBlur(picture, (0, 0), blur / 100 * side)
     if light:
@@ -157,12 +157,6 @@ def run(predictor, faces, chosen, seed, **how) -> Count:
     return count
 
 
-def row(name: str, count: Count) -> str:
-    n = count.pictures
-    return (f"| {name} | {percent(wilson(count.found, n))} | {percent(wilson(count.kept, n))} "
-            f"| {count.false / n:.2f} | {count.false_kept / n:.2f} |")  # fmt: skip
-
-
 def recall(predictors, faces, number) -> None:
     for name, predictor in predictors.items():
         print(f"\n**{name}**, {number} faces a row\n")
@@ -175,7 +169,9 @@ def recall(predictors, faces, number) -> None:
             total.false += count.false
             total.false_kept += count.false_kept
             total.pictures += count.pictures
-            print(row(condition, count), flush=True)
+            found, kept = (percent(wilson(k, number)) for k in (count.found, count.kept))
+            print(f"| {condition} | {found} | {kept} | {count.false / number:.2f} "
+                  f"| {count.false_kept / number:.2f} |", flush=True)  # fmt: skip
         refused = wilson(total.false - total.false_kept, max(1, total.false))
         print(f"\nfalse faces: {total.false} in {total.pictures} pictures, "
               f"{percent(refused)} refused, {total.false_kept} kept")  # fmt: skip
@@ -221,22 +217,20 @@ def fit_of_crops(predictors, faces, labels, number) -> None:
 
 
 def in_larger_pictures(detectors, faces, number) -> None:
-    global WIDTH, HEIGHT
-    WIDTH, HEIGHT = 640, 480
-    print(f"\n**pictures of {WIDTH}×{HEIGHT}**, {number} faces a row, found, %\n")
+    print(f"\n**pictures of {LARGE[0]}×{LARGE[1]}**, {number} faces a row, found, %\n")
     print(f"| condition | {' | '.join(detectors)} |")
     print("|---" * (1 + len(detectors)) + "|")
     false, spent, pictures = (dict.fromkeys(detectors, 0.0) for _ in range(3))
     rows = [(f"size {side}", {"side": side}) for side in (24, 32, 48, 64, 80, 140, 300, 420)]
     rows += [(f"tilt {tilt}°", {"tilt": tilt}) for tilt in (-30, 30)]
-    rows += [(name, {"light": LIGHTS[name]}) for name in list(LIGHTS)[:3:2]]
+    rows += [(name, {"light": LIGHTS[name]}) for name in (DARK, FLAT)]
     for seed, (condition, how) in enumerate(rows):
         cells = []
         for name, detector in detectors.items():
             rng, found = np.random.default_rng(100 + seed), 0
             chosen = rng.choice(len(faces), number, replace=False)
             for n, index in enumerate(chosen):
-                picture, *place = make(faces[index], n, rng, **how)
+                picture, *place = make(faces[index], n, rng, size=LARGE, **how)
                 start = time.perf_counter()
                 boxes = [one.box for one in detector.detect(picture)]
                 spent[name] += time.perf_counter() - start

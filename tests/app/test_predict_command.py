@@ -18,12 +18,12 @@ from mien.app.figures.timeline import draw_timeline
 from mien.app.live import table_of
 from mien.app.predicted import Table
 from mien.data.synthetic import generate
-from mien.jobs import predict as jobs
 from mien.labels import CLASSES
 from mien.models import bundled
 from mien.models.checkpoint import Model, save_model
 from mien.models.cnn4 import CNN4, CNN4Config
 from mien.predict import pipeline
+from mien.predict.faces import Finer
 from mien.predict.video import Frame
 from mien.types import Box, Face
 
@@ -77,40 +77,40 @@ def test_json_is_one_array_and_a_bad_file_exits_1(place):
     assert "left out:" in done.stderr
 
 
-def test_who_finds_no_face_in_a_large_picture_is_told_what_to_try(capfd):
-    for searched, sizes, says in (
-        (640, [1200], "no face in a large picture, searched at 640 pixels; --detector-size 1280 "),
-        (640, [1200, 600, 4000], "no face in 2 large pictures, searched at 640 pixels"),
-        (640, [900], None),
-        (4096, [9000], None),
-        (None, [9000], None),
+def test_who_finds_no_face_is_told_what_to_try_where_it_would_help(capfd):
+    def asked(height, width):
+        return Finer(2 * 640, 640 / width) if width > 960 else None
+
+    for sizes, says in (
+        ([3200], "no face in one file, searched at 20 % of full size; --detector-size 1280 "),
+        ([1280, 600, 6400], "no face in 2 files, searched at 10 to 50 % of full size;"),
+        ([900], None),
+        ([], None),
     ):
-        table = Table("en", searched)
-        for width in sizes:
-            table.tell({"file": "a.png", "width": width, "height": 100, "faces": []})
-        table.tell({"file": "a.mp4", "width": 4000, "height": 100, "clip": {"faces": []}})
-        table.end()
-        stderr = capfd.readouterr().err
-        assert stderr.count("\n") == bool(says)
-        assert (says or "") in stderr
+        for kind in ("picture", "clip"):
+            table = Table("en", asked)
+            for width in sizes:
+                read = {"height": 9, "width": width, "faces": []}
+                table.tell({"file": "a", **(read if kind == "picture" else {"clip": read})})
+            table.end()
+            stderr = capfd.readouterr().err
+            assert stderr.count("\n") == bool(says)
+            assert (says or "") in stderr
+    table = Table("en")
+    table.tell({"file": "a.png", "height": 9, "width": 9000, "faces": []})
+    table.end()
+    assert capfd.readouterr().err == ""
 
 
-def test_the_detectors_size_reaches_detector_and_clips(place, monkeypatch):
-    sizes, sides, predict = [], [], jobs.predict
+def test_the_detectors_size_is_asked_for_as_given(place, monkeypatch):
+    sizes = []
     monkeypatch.setattr(
         pipeline, "load", lambda *a, **k: sizes.append(k["detector_size"]) or predictor()
     )
-
-    def watched(paths, reader, options, **more):
-        sides.append(options.video.side)
-        return predict(paths, reader, options, **more)
-
-    monkeypatch.setattr(jobs, "predict", watched)
     for size in ((), ("--detector-size", 1280)):
         done = run(place, *size, "--json")
         assert done.exit_code == 0, done.output
     assert sizes == [None, 1280]
-    assert sides == [640, 1280]
 
 
 @pytest.mark.parametrize(

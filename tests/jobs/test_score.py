@@ -76,6 +76,15 @@ def test_faces_have_boxes_and_a_picture_without_one_a_row(folder):
     assert set(answers) == {"no face"}  # noise
 
 
+def test_the_detectors_size_reaches_the_workers(folder):
+    about = {}
+    for size in (None, 1280):
+        scorer = Scorer(options(folder, detector="haar", detector_size=size))
+        assert scorer.predictor.detector.settings["working"] == (size or 640)
+        about[size] = scorer.about
+    assert about[None] != about[1280]
+
+
 def test_a_rerun_does_what_is_left_and_ends_with_the_same_bytes(folder):
     def stopping(wanted, about, left):
         for number, done in enumerate(local(wanted, about, left)):

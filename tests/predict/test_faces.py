@@ -1,6 +1,8 @@
 """Detectors: what is found and where, merging of windows, threads, and bad arguments."""
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,8 @@ import pytest
 
 from mien.data.synthetic import generate
 from mien.errors import ModelFileError, OptionError
-from mien.predict.faces import open_detector
+from mien.predict.boxes import apart
+from mien.predict.faces import finer, open_detector
 from mien.predict.haar import HaarDetector, _merged
 from predict_fakes import with_face
 
@@ -102,6 +105,88 @@ def test_windows_that_agree_are_merged_by_hand() -> None:
 def test_a_weaker_square_inside_a_stronger_is_dropped() -> None:
     windows = np.array([[50, 50, 60, 0, 3], [45, 60, 25, 0, 2], [120, 50, 60, 0, 2]], float)
     assert [row[0] for row in _merged(windows, least=1.0)] == [50, 120]
+
+
+def grouped_by_definition(windows: np.ndarray, least: float) -> list[np.ndarray]:
+    """Each with each, and all anew for each group."""
+    groups = []
+    while len(windows):
+        x, y, side = windows[:, :3].T
+        larger = np.maximum(side[:, None], side)
+        agree = np.hypot(x[:, None] - x, y[:, None] - y) < 0.3 * larger
+        agree &= larger < 1.5 * np.minimum(side[:, None], side)
+        best = agree.sum(axis=1).argmax()
+        group = windows[agree[best]]
+        x, y, side, angle, _ = group.T
+        groups.append(np.array([x.mean(), y.mean(), np.exp(np.log(side).mean()), angle.mean(),
+                                len(group)]))  # fmt: skip
+        windows = windows[~agree[best]]
+    return [group for group in groups if group[4] >= least]
+
+
+def test_thousands_of_windows_are_merged_as_a_few_are() -> None:
+    """A class photo searched finely: none of its windows is left out, whichever come last."""
+    rng = np.random.default_rng(0)
+    places = np.stack(np.meshgrid(np.arange(10), np.arange(8)), axis=2).reshape(-1, 2) * 130.0 + 90
+    small = np.concatenate([
+        np.column_stack([rng.normal(place, 4, (50, 2)), rng.uniform(44, 56, 50)])
+        for place in places
+    ])  # fmt: skip
+    small = np.column_stack([small, np.zeros(len(small)), np.ones(len(small))])
+    large = np.array([[1800, 500, 400, 0, 1]] * 6 + [[1800, 1200, 380, 22, 1]] * 6, float)
+    windows = np.concatenate([small, large])
+    windows = windows[np.lexsort(windows.T)]
+    assert len(windows) > 4000
+    found = _merged(windows, least=4.0)
+    expected = grouped_by_definition(windows, 4.0)
+    assert len(found) == len(expected) == 82
+    key = lambda group: (round(group[0]), round(group[1]))  # noqa: E731
+    for one, other in zip(sorted(found, key=key), sorted(expected, key=key), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9)
+    assert {(round(one[2]), one[3]) for one in found if one[2] > 100} == {(400, 0), (380, 22)}
+
+
+def test_windows_anywhere_are_merged_by_the_definition() -> None:
+    rng = np.random.default_rng(1)
+    for number in (1, 7, 300):
+        windows = np.column_stack([
+            rng.uniform(0, 400, (number, 2)), rng.uniform(24, 160, number),
+            rng.choice([-22.0, 0, 22], number), np.ones(number),
+        ])  # fmt: skip
+        expected = apart(grouped_by_definition(windows, 2.0))
+        np.testing.assert_allclose(_merged(windows, least=2.0), expected, rtol=1e-9)
+
+
+def test_a_finer_search_is_advised_where_it_would_show_more() -> None:
+    haar, none = HaarDetector(), open_detector("none")
+    # 640 × 480 pixels with a border of 0.08 of the shorter side on each side.
+    assert haar.factor(3000, 4000, 640) == pytest.approx(0.16 / (1.16 * 1.12) ** 0.5)
+    assert finer(haar, 3000, 4000) == (1280, haar.factor(3000, 4000, 640))
+    assert finer(haar, 200, 1000) is None  # searched as it is
+    assert finer(haar, 480, 640) is None
+    assert finer(HaarDetector(working=2400), 6000, 9000) == (4096, pytest.approx(0.24, abs=0.03))
+    assert finer(HaarDetector(working=4096), 9000, 9000) is None
+    assert finer(none, 9000, 9000) is None
+
+
+def test_large_searches_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    together, most = 0, {}
+
+    def windows(self: HaarDetector, grey: np.ndarray, *one: object) -> np.ndarray:
+        nonlocal together
+        together += 1
+        most[self.working] = max(most.get(self.working, 0), together)
+        time.sleep(0.02)
+        together -= 1
+        return np.empty((0, 5))
+
+    monkeypatch.setattr(HaarDetector, "_windows", windows)
+    for working in (1280, 1281):
+        haar = HaarDetector(working=working, quick=True)
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(haar.detect, [np.zeros((60, 60, 3), np.uint8)] * 4))
+    assert most[1280] > 1
+    assert most[1281] == 1
 
 
 def test_bad_arguments(tmp_path: Path) -> None:

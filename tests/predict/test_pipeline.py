@@ -172,7 +172,12 @@ def test_what_a_detector_depends_on_is_part_of_an_answers_identity() -> None:
         said[size] = json.dumps(model.identity, sort_keys=True)
         assert model.detector.settings["working"] == (size or 640)
     assert said[None] == said[640] != said[960]
-    assert mien.load("tiny", detector=FakeDetector()).identity["detector_settings"] == {}
+    fake = FakeDetector()
+    assert mien.load("tiny", detector=fake).identity["detector_settings"] == {}
+    for wrong in ({"file": Path("x")}, [1], "quick"):
+        fake.settings = wrong
+        with pytest.raises(OptionError, match="'settings' is no dict of strings"):
+            mien.load("tiny", detector=fake)
 
 
 def test_neither_mien_nor_the_pipeline_imports_torch() -> None:

@@ -8,8 +8,9 @@ import pytest
 from fake_reader import FakeClip, FakeReader, box, texture
 
 from mien.errors import OptionError, RecordError
+from mien.predict.haar import HaarDetector
 from mien.predict.track import TrackOptions
-from mien.predict.video import VideoOptions, watch
+from mien.predict.video import VideoOptions, _detectors, watch
 
 PICTURE = texture()
 
@@ -108,6 +109,28 @@ def test_boxes_of_a_large_picture_are_in_its_own_pixels():
     assert got[0].faces[0].box.left == pytest.approx(100, abs=1)
     assert got[0].faces[0].box.width == pytest.approx(100, abs=1)
     assert got[0].picture.shape == (480, 640, 3)
+
+
+def test_a_clip_is_sought_through_at_the_detectors_size():
+    large, seen = texture(height=480, width=1200), []
+    reader = FakeReader(lambda picture: seen.append(picture.shape) or [])
+    for settings, side, width in (({}, None, 640), ({"working": 1000}, None, 1000),
+                                  ({"working": 1000}, 320, 320),
+                                  ({"working": 2000}, None, 1200)):  # fmt: skip
+        reader.detector.settings = settings
+        seen.clear()
+        list(watch(clip(1, picture=large), reader, VideoOptions(side=side)))
+        assert seen == [(round(480 * width / 1200), width, 3)]
+
+
+def test_haar_keeps_up_with_a_clip_by_a_quicker_search_at_five_eighths():
+    reader = FakeReader(lambda picture: [])
+    for working, quick in ((640, 400), (1280, 800), (64, 64)):
+        reader.detector = HaarDetector(working=working)
+        search, again = _detectors(reader, VideoOptions())
+        assert search.settings == {"working": quick, "smallest": 24, "quick": True, "least": 6.0}
+        assert again is not None
+        assert _detectors(reader, VideoOptions(thorough=True)) == (reader.detector, None)
 
 
 def test_no_more_than_a_few_pieces_are_held():

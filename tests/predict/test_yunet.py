@@ -9,7 +9,7 @@ import pytest
 
 from mien.errors import ModelFileError, OptionError
 from mien.models import bundled
-from mien.predict.faces import open_detector
+from mien.predict.faces import finer, open_detector
 from mien.predict.yunet import YuNetDetector, _in_full_range, _noise, _one_face
 
 
@@ -191,6 +191,45 @@ def test_of_a_small_picture_searches_at_one_size_are_one(
     yunet._network.sizes.clear()
     yunet.detect(np.zeros((100, 150, 3), np.uint8))
     assert yunet._network.sizes == [(450, 300)]
+
+
+def test_sizes_near_the_usual_take_its_place(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cv2.FaceDetectorYN, "create", lambda *given: Sees())
+    (tmp_path / "bars.onnx").touch()
+    for working, sizes in ((400, {400}), (700, {700}), (800, {640, 800}), (1281, {640, 1281})):
+        yunet = YuNetDetector(tmp_path / "bars.onnx", working=working)
+        assert set(yunet._searches) == sizes
+    # It enlarges small pictures, so a finer search shows more of those as well.
+    usual = YuNetDetector(tmp_path / "bars.onnx")
+    assert finer(usual, 480, 640) == (1280, 1.0)
+    assert finer(usual, 100, 200) is None
+
+
+def test_noise_in_the_dark_is_smoothed_before_it_is_enlarged(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """White noise of deviation 1 has 1 / (2s√π) behind a Gaussian of deviation s."""
+    shown = []
+
+    class Shown(Sees):
+        def detect(self, seen: np.ndarray) -> tuple[int, None]:
+            shown.append(seen)
+            return 0, None
+
+    monkeypatch.setattr(cv2.FaceDetectorYN, "create", lambda *given: Shown())
+    (tmp_path / "bars.onnx").touch()
+    yunet = YuNetDetector(tmp_path / "bars.onnx", quick=True)
+    dark = np.random.default_rng(0).normal(30, 3, (240, 320, 1)).round().astype(np.uint8)
+    shown.clear()
+    yunet.detect(dark.repeat(3, axis=2))
+    (seen,) = shown
+    assert seen.shape == (480, 640, 3)  # enlarged twice
+    stretched = 3 * 255 / (np.percentile(dark, 99.9) - np.percentile(dark, 1))
+    behind = stretched / (2 * 2.0 * np.sqrt(np.pi))
+    # Smoothed after it was enlarged, it would be twice as strong.
+    assert seen[8:-8, 8:-8, 1].astype(float).std() == pytest.approx(behind, rel=0.15)
 
 
 def test_a_small_face_stays_before_a_large_one_that_another_size_shows() -> None:

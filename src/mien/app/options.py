@@ -51,7 +51,7 @@ DetectorSize = Annotated[
     typer.Option(
         "--detector-size",
         metavar="PIXELS",
-        help="Longer side of a picture as searched; more finds smaller faces.",
+        help="Size of a picture as searched; more finds smaller faces.",
         show_default="640",
     ),
 ]

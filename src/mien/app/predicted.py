@@ -2,19 +2,18 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mien.app import console
 from mien.errors import printable
 from mien.jobs.predict import Predicted, PredictOptions
 from mien.labels import display_name
-from mien.predict.boxes import SIZES
+from mien.predict.faces import Finer
 from mien.predict.table import second_of
 from mien.system import mute
 
 _SHOWN = 200
-_MUCH_LARGER = 1.5  # than searched: a finer search may find more
 
 
 class Json:
@@ -50,12 +49,15 @@ class Json:
 class Table:
     """A row a face, for people; the first of many.
 
-    searched: the pixels along a picture's longer side at which faces were looked for, if they were.
+    finer: tells by a picture's height and width whether a finer search of it may find more.
     """
 
-    def __init__(self, language: str, searched: int | None = None) -> None:
+    def __init__(
+        self, language: str, finer: Callable[[int, int], Finer | None] | None = None
+    ) -> None:
         self._language, self._rows, self._more = language, 0, 0
-        self._searched, self._large = searched, 0
+        self._finer = finer
+        self._without: list[Finer] = []  # of files in which no face was found
         self._table = console.PlainTable(
             "", "file", "face", "answer", "confidence", "second", "seen"
         )
@@ -67,11 +69,12 @@ class Table:
         if "problem" in entry:
             return
         name = printable(entry["file"])
-        faces = entry["clip"]["faces"] if "clip" in entry else entry["faces"]
+        read = entry.get("clip", entry)
+        faces = read["faces"]
         if not faces:
             self._row(name, "", self._name("no face"), "", "", "")
-            larger = "clip" not in entry and max(entry["width"], entry["height"])
-            self._large += bool(self._searched and larger > _MUCH_LARGER * self._searched)
+            more = self._finer and self._finer(read["height"], read["width"])
+            self._without += [more] if more else []
         for number, face in enumerate(faces, 1):
             if "clip" in entry:
                 self._clip_face(name if number == 1 else "", face)
@@ -110,11 +113,13 @@ class Table:
             console.show(self._table)
         if self._more:
             console.show(f"… and {self._more:,} more; --csv FILE has all of them")
-        finer = 2 * (self._searched or 0)
-        if self._large and finer <= SIZES[1]:
-            those = "a large picture" if self._large == 1 else f"{self._large:,} large pictures"
-            console.say(f"no face in {those}, searched at {self._searched} pixels; --detector-size "
-                        f"{finer} finds smaller ones, and takes longer")  # fmt: skip
+        if self._without:
+            factors = sorted({f"{100 * one.factor:.0f}" for one in self._without}, key=float)
+            shown = factors[0] if len(factors) == 1 else f"{factors[0]} to {factors[-1]}"
+            many, size = len(self._without), self._without[0].size
+            those = "one file" if many == 1 else f"{many:,} files"
+            console.say(f"no face in {those}, searched at {shown} % of full size; --detector-size "
+                        f"{size} finds smaller ones, and takes longer")  # fmt: skip
 
 
 def _second(probabilities: Mapping[str, float], language: str) -> str:

@@ -125,6 +125,8 @@ def evaluate_images(
             "split": split,
             "flip": options.flip,
             "zooms": list(ZOOMS) if options.zooms else [1.0],
+            # Files that do not say so are older, and their zooms were bilinear.
+            "resampling": "bicubic" if options.zooms else "none",
             "crops": crops,
             "precision": hardware.precision,
             "label_smoothing": label_smoothing(model),

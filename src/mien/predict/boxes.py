@@ -63,9 +63,7 @@ def turned(picture: NDArray[Any], degrees: float) -> tuple[NDArray[Any], NDArray
     return seen, cv2.invertAffineTransform(there)
 
 
-def apart(
-    squares: list[_Floats], clash: Callable[[_Floats, _Floats], bool] | None = None
-) -> list[_Floats]:
+def apart(squares: list[_Floats], clash: _Clash | None = None) -> list[_Floats]:
     """Non-maximum suppression: no square that clashes with one of a higher score.
 
     squares: middle x, y, side, angle and score. clash: by default 0.4 of the smaller of two squares

@@ -7,13 +7,15 @@ Boxes of all detectors mean the same: the square that FER2013 would have cut, fr
 edge or the hairline to the chin, so a crop of it looks as the crops of training do.
 """
 
+import json
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import OptionError
+from mien.predict.boxes import SIZES
 from mien.types import Detection
 
 DETECTORS = ("haar", "yunet", "none")
@@ -24,8 +26,8 @@ class Detector(Protocol):
 
     name: one of ``DETECTORS``. sure: the score from which on a pipeline takes a detection for one
     that the detector is sure of; 0 where every one is. A detector may have ``settings`` besides:
-    all that its boxes depend on but the picture and its class, as JSON holds it; where they change,
-    a record of scored files is begun anew.
+    all that its boxes depend on but the picture and its class, a dict as JSON holds it; where they
+    change, a record of scored files is begun anew.
     """
 
     name: str
@@ -58,7 +60,8 @@ def open_detector(
 
     Args:
         model_file: YuNet's ``.onnx``; the others take none.
-        working: pixels along a picture's longer side at which it is searched; its class says more.
+        working: the size at which pictures are searched, in pixels along the longer side of a 4:3
+            picture; its class says more.
         options: further arguments of its class, such as ``smallest=32`` for ``haar``.
 
     Raises:
@@ -90,3 +93,37 @@ def open_detector(
         return WholePicture(**options)
     except TypeError as error:
         raise OptionError(f"the detector '{name}': {error}") from error
+
+
+def settings_of(detector: Detector) -> dict[str, Any]:
+    """What the detector's boxes depend on, as it says; nothing where it does not.
+
+    Raises:
+        OptionError: its ``settings`` are no dict that JSON holds.
+    """
+    settings = getattr(detector, "settings", {})
+    try:
+        json.dumps(settings)
+        fine = isinstance(settings, dict)
+    except (TypeError, ValueError):
+        fine = False
+    if not fine:
+        raise OptionError(f"the detector '{detector.name}': its attribute 'settings' is no dict of "
+                          "strings, numbers, lists and dicts, as JSON holds them")  # fmt: skip
+    return dict(settings)
+
+
+class Finer(NamedTuple):
+    """size: at which a detector would see more of a picture; factor: what it is reduced to now."""
+
+    size: int
+    factor: float
+
+
+def finer(detector: Detector, height: int, width: int) -> Finer | None:
+    """Twice the detector's size, if it would show such a picture half as large again or more."""
+    working, factor = settings_of(detector).get("working"), getattr(detector, "factor", None)
+    if not isinstance(working, int) or not callable(factor):
+        return None
+    size, now = min(2 * working, SIZES[1]), factor(height, width, working)
+    return Finer(size, now) if factor(height, width, size) >= 1.5 * now else None

@@ -11,10 +11,10 @@ cascades by Lienhart and Maydt 2002 as OpenCV ships them. Measured in docs/resul
 where ``alt_tree`` was found to add nothing.
 """
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,8 +67,9 @@ _THOROUGH = (
 _PAD = 0.08  # of the shorter side; a face at the edge of the picture needs surroundings
 _ENLARGED_TO, _MOST_ENLARGED = 200, 3.0
 _LEFT_TILTED = 10.0
-_MOST_WINDOWS = 3000
 _LONGEST = 16_000
+_ALONE = 1280  # above, one search at a time: each takes hundreds of megabytes, and all cores
+_NEAR, _LIKE = 0.3, 1.5  # windows agree whose middles and whose sides differ by less
 
 
 class HaarDetector:
@@ -76,7 +77,8 @@ class HaarDetector:
 
     Args:
         working: the picture is brought to the area of ``working`` × 3/4 ``working`` pixels before
-            it is searched, its border with it, if it is larger; this bounds the time.
+            it is searched, its border with it, if it is larger; this bounds the time. Above 1280
+            threads search one after the other, since each search takes hundreds of megabytes.
         smallest: side in pixels, then, of the smallest face.
         quick: look for upright frontal faces only, in about a third of the time.
         least: the lowest score that counts as a face.
@@ -98,6 +100,7 @@ class HaarDetector:
         self.working, self.smallest, self.least = working, smallest, least
         self._passes = _QUICK if quick else _THOROUGH
         self.settings = {"working": working, "smallest": smallest, "quick": quick, "least": least}
+        self._room = threading.Semaphore(1) if working > _ALONE else contextlib.nullcontext()
         self._idle: list[dict[str, cv2.CascadeClassifier]] = []
         self._lock = threading.Lock()
         # Parsing them takes 60 ms, in which a model may be opened beside.
@@ -110,22 +113,26 @@ class HaarDetector:
         grey, factor, pad = self._prepared(picture)
         if min(grey.shape) < self.smallest:
             return []
-        with self._cascades() as cascades:
+        with self._room, self._cascades() as cascades:
             found = [self._windows(grey, one, cascades[one.cascade]) for one in self._passes]
         windows = np.concatenate(found)
         # OpenCV's threads hand windows back in any order; sorted, the same sums come out.
-        windows = windows[np.lexsort(windows.T)][:_MOST_WINDOWS]
+        windows = windows[np.lexsort(windows.T)]
         merged = _merged(windows, self.least)
         return [_detection(row, factor, pad) for row in sorted(merged, key=lambda r: -r[2])]
+
+    def factor(self, height: int, width: int, working: int) -> float:
+        """By how much a picture would be enlarged, or reduced (below 1), to be searched."""
+        around = 1 + 2 * _PAD * min(height, width) / np.array([height, width])
+        area = height * width * around.prod()
+        most = (working * working * 0.75 / area) ** 0.5
+        wanted = min(_MOST_ENLARGED, max(1.0, _ENLARGED_TO / max(height, width)))
+        return float(min(most, wanted, _LONGEST / max(height, width)))
 
     def _prepared(self, picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float, int]:
         """The grey picture to search, the factor by which it was resized, and its added border."""
         height, width = picture.shape[:2]
-        around = 1 + 2 * _PAD * min(height, width) / np.array([height, width])
-        area = height * width * around.prod()
-        most = (self.working * self.working * 0.75 / area) ** 0.5
-        wanted = min(_MOST_ENLARGED, max(1.0, _ENLARGED_TO / max(height, width)))
-        factor = float(min(most, wanted, _LONGEST / max(height, width)))
+        factor = self.factor(height, width, self.working)
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         if factor != 1:
             size = (max(1, round(width * factor)), max(1, round(height * factor)))
@@ -160,7 +167,7 @@ class HaarDetector:
         return np.stack([across + 0.5, down + 0.5, w * one.scale, one.turn * same,
                          one.weight * same], axis=1)  # fmt: skip
 
-    @contextmanager
+    @contextlib.contextmanager
     def _cascades(self) -> Iterator[dict[str, cv2.CascadeClassifier]]:
         """A set of cascades for this thread alone; OpenCV's may not be shared."""
         with self._lock:
@@ -189,28 +196,47 @@ def _load(name: str) -> cv2.CascadeClassifier:
 def _merged(windows: _Floats, least: float) -> list[_Floats]:
     """Groups of windows that agree: rows of middle x, y, side, angle, score.
 
-    The window with the most support takes all that agree with it; then the next. Two agree where
-    their middles lie within 0.3 of the larger side and the sides within a factor of 1.5.
+    The window with the most support takes all that agree with it; then the next, while the support
+    is ``least`` or more. Two agree where their middles lie within 0.3 of the larger side and the
+    sides within a factor of 1.5.
     """
     groups: list[_Floats] = []
-    while len(windows):
-        agree = _agreement(windows)
-        best = int((agree @ windows[:, 4]).argmax())
-        taken = windows[agree[best]]
-        weights = taken[:, 4] / taken[:, 4].sum()
-        side = np.exp(weights @ np.log(taken[:, 2]))
-        groups.append(np.array([*(weights @ taken[:, :2]), side, weights @ taken[:, 3],
+    near, weights = _agreeing(windows), windows[:, 4]
+    support = np.array([weights[some].sum() for some in near])
+    left = np.ones(len(windows), dtype=bool)
+    while left.any():
+        best = int(np.where(left, support, -1.0).argmax())
+        if support[best] < least:
+            break  # and so has every other
+        members = near[best][left[near[best]]]
+        taken = windows[members]
+        share = taken[:, 4] / taken[:, 4].sum()
+        side = np.exp(share @ np.log(taken[:, 2]))
+        groups.append(np.array([*(share @ taken[:, :2]), side, share @ taken[:, 3],
                                 taken[:, 4].sum()]))  # fmt: skip
-        windows = windows[~agree[best]]
-    return apart([group for group in groups if group[4] >= least])
+        left[members] = False
+        for one in members:
+            support[near[one]] -= weights[one]
+    return apart(groups)
 
 
-def _agreement(windows: _Floats) -> NDArray[np.bool_]:
-    side = windows[:, 2]
-    larger = np.maximum(side[:, None], side)
-    away = np.hypot(*(windows[:, None, :2] - windows[:, :2]).transpose(2, 0, 1))
-    near: NDArray[np.bool_] = away < 0.3 * larger
-    return near & (larger < 1.5 * np.minimum(side[:, None], side))
+def _agreeing(windows: _Floats) -> list[NDArray[np.int64]]:
+    """For each window those that agree with it, itself among them, by rising number.
+
+    Compared are those beside it alone: in a large picture each with each would be millions.
+    """
+    order = windows[:, 0].argsort(kind="stable")
+    across = windows[order, 0]
+    near = []
+    for x, y, side in windows[:, :3]:
+        reach = _NEAR * _LIKE * side  # the larger of two that agree is smaller than _LIKE times
+        start, end = np.searchsorted(across, (x - reach, x + reach))
+        beside = order[start:end]
+        other = windows[beside]
+        larger, smaller = np.maximum(side, other[:, 2]), np.minimum(side, other[:, 2])
+        away = np.hypot(other[:, 0] - x, other[:, 1] - y)
+        near.append(np.sort(beside[(away < _NEAR * larger) & (larger < _LIKE * smaller)]))
+    return near
 
 
 def _detection(group: _Floats, factor: float, pad: int) -> Detection:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mien import __version__
 from mien.errors import OptionError
 from mien.predict.crops import crops
-from mien.predict.faces import Detector, open_detector
+from mien.predict.faces import Detector, open_detector, settings_of
 from mien.predict.looks import VIEWS, Cut, Wanted, mean_answer, wanted, with_mirrored
 from mien.predict.pictures import Picture, is_one, read_picture, several
 from mien.types import Box, Detection, Face, Scores
@@ -57,10 +57,11 @@ def load(
         model: a bundled model's name (``default``, ``tiny``), an ``.onnx`` or ``.safetensors``
             file, or a run folder.
         detector: ``haar`` (needs no file), ``yunet`` (with ``detector_model``, its ``.onnx``),
-            ``none`` (each picture is one face crop), or an object of your own with ``name`` and
-            ``detect``, as ``mien.predict.faces.Detector`` says.
-        detector_size: pixels along a picture's longer side at which it is searched, 640 by default;
-            more finds smaller faces, and takes longer.
+            ``none`` (each picture is one face crop), or an object of your own with ``name``,
+            ``detect`` and, if you like, ``settings``, as ``mien.predict.faces.Detector`` says.
+        detector_size: the size at which pictures are searched, in pixels along the longer side of a
+            4:3 picture, 640 by default; more finds smaller faces, and takes longer. Smaller
+            pictures are searched as they are (by ``haar``) or enlarged to it (by ``yunet``).
         backend: ``onnx``, ``torch``, or ``auto``: ONNX where the model has that form.
         threads: processor threads of the network; None for all.
         unsure_error, keep_others: see ``Predictor``.
@@ -80,6 +81,7 @@ def load(
     if not (callable(getattr(detector, "detect", None)) and hasattr(detector, "name")):
         raise OptionError(f"detector {detector!r}: give 'haar', 'yunet', 'none', or an object with "
                           "'detect' and 'name' (mien.predict.faces.Detector)")  # fmt: skip
+    settings_of(detector)
     classifier = open_classifier(model, backend=backend, threads=threads)
     if views is None:
         views = 1 if detector.name == "none" else VIEWS[-1]
@@ -210,7 +212,7 @@ class Predictor:
             "version": __version__, "model": self.classifier.name,
             "checksum": hashlib.sha256(card.encode()).hexdigest(),
             "backend": self.classifier.backend, "detector": self.detector.name,
-            "detector_settings": getattr(self.detector, "settings", {}),
+            "detector_settings": settings_of(self.detector),
             "unsure_error": self.unsure_error, "keep_others": self.keep_others,
             "views": self.views,
         }  # fmt: skip

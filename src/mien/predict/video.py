@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 from mien.errors import OptionError
 from mien.predict.boxes import SIZES, overlap, scale_box
 from mien.predict.clips import Clip
-from mien.predict.faces import Detector
+from mien.predict.faces import Detector, settings_of
 from mien.predict.haar import HaarDetector
 from mien.predict.pipeline import Predictor
 from mien.predict.track import Decaying, Track, Tracker, TrackOptions
 from mien.types import Box, Detection, Face
 
+_SIDE = 640
 _PIECE = 16  # frames between detections, at most: what is held of a clip
 
 
@@ -38,15 +39,15 @@ class VideoOptions:
     (upright frontal faces, and all the cascades only where a known face is no longer seen).
     classify: each face is classified on every so-manieth frame. smooth: seconds after which a
     saying weighs 1/e; 0 for none. side: the longer side, in pixels, of the picture in which faces
-    are sought and followed; crops are cut from the whole one. keep: give
-    out what is not a face as well.
+    are sought and followed, None for the size of the predictor's detector (640 where it has none);
+    crops are cut from the whole one. keep: give out what is not a face as well.
     """
 
     every: float = 0.4
     thorough: bool = False
     classify: int = 1
     smooth: float = 0.5
-    side: int = 640
+    side: int | None = None
     keep: bool = False
     track: TrackOptions = field(default_factory=TrackOptions)
 
@@ -56,7 +57,8 @@ class VideoOptions:
         Raises:
             OptionError: a value out of its range.
         """
-        if self.every < 0 or self.classify < 1 or self.smooth < 0 or self.side < 64:
+        side = _SIDE if self.side is None else self.side
+        if self.every < 0 or self.classify < 1 or self.smooth < 0 or side < 64:
             raise OptionError(
                 "a clip is read with 'every' and 'smooth' of at least 0 seconds, 'classify' of at "
                 "least 1 frame and 'side' of at least 64 pixels"
@@ -108,6 +110,9 @@ def watch(clip: Clip, predictor: Predictor, options: VideoOptions | None = None)
         RecordError: the clip has not one frame.
     """
     options = options or VideoOptions()
+    if options.side is None:
+        size = settings_of(predictor.detector).get("working")
+        options = replace(options, side=size if isinstance(size, int) else _SIDE)
     watching = _Watching(predictor, options)
     waiting: list[_Shot] = []
     with ThreadPoolExecutor(1, "mien-detect") as aside:
@@ -264,7 +269,7 @@ def _pieces(
     piece: list[_Shot] = []
     detection: Future[list[Detection]] | None = None
     for number, (seconds, picture) in enumerate(clip.frames()):
-        shot = _shot(number, seconds, picture, options.side)
+        shot = _shot(number, seconds, picture, options.side or _SIDE)
         # Half a millisecond: times are rounded in most containers.
         due = not piece or seconds - piece[0].time >= options.every - 5e-4 or len(piece) >= _PIECE
         if due:

@@ -32,8 +32,8 @@ _TURN = 30.0
 _SURER = 0.05
 _MOST_ENLARGED = 3.0
 # Faces of 90 to 440 pixels are found best. A search that is finer than the usual one misses larger
-# ones, so others are added, each at half of the one before, down to the usual.
-_USUAL = 640
+# ones, so others are added, each at half of the one before, down to about the usual.
+_USUAL, _FINER = 640, 1.25
 # The smallest face that it was made for. Of pictures a pixel high OpenCV reads beyond the end: the
 # same one gave no face in most runs, and faces far outside it in others.
 _SMALLEST = 10
@@ -97,12 +97,16 @@ class YuNetDetector:
                 "232,589 bytes; a clone without Git LFS holds a pointer to it)"
             ) from error
 
+    def factor(self, height: int, width: int, working: int) -> float:
+        """By how much a picture would be enlarged, or reduced (below 1), to be searched."""
+        return min(_MOST_ENLARGED, working / max(height, width))
+
     def detect(self, picture: NDArray[np.uint8]) -> list[Detection]:
         """See ``Detector.detect``. One thread at a time; the score is the network's, 0..1."""
         squares: list[_Floats] = []
         factors: dict[float, tuple[float, ...]] = {}
         for longer, turns in self._searches.items():  # of a small picture several are one
-            factors.setdefault(min(_MOST_ENLARGED, longer / max(picture.shape[:2])), turns)
+            factors.setdefault(self.factor(picture.shape[0], picture.shape[1], longer), turns)
         for factor, turns in factors.items():
             if min(picture.shape[:2]) * factor < _SMALLEST:
                 continue
@@ -139,8 +143,9 @@ def _searches(working: int, *, quick: bool) -> dict[int, tuple[float, ...]]:
     """By the longer side in pixels: the angles of heads that are looked for there."""
     if quick:
         return {working: (0.0,)}
-    searches: dict[int, tuple[float, ...]] = {min(working, _USUAL): (0.0, _TURN, -_TURN)}
-    while working > _USUAL:
+    usual = working if working < _FINER * _USUAL else _USUAL  # two sizes that are alike add nothing
+    searches: dict[int, tuple[float, ...]] = {usual: (0.0, _TURN, -_TURN)}
+    while working >= _FINER * _USUAL:
         searches[working] = (0.0,)
         working //= 2
     return searches

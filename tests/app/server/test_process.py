@@ -235,6 +235,25 @@ def test_the_verb_tells_of_mistakes_in_one_line(
             assert len(said.strip().splitlines()) == 1
 
 
+def test_the_detectors_size_reaches_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mien.app.cli import main
+    from mien.errors import OptionError
+    from mien.predict import pipeline
+
+    asked: list[int | None] = []
+
+    def load(*args: Any, detector_size: int | None, **options: Any) -> None:
+        asked.append(detector_size)
+        raise OptionError("enough")
+
+    monkeypatch.setattr(pipeline, "load", load)
+    for given in ([], ["--detector-size", "1280"]):
+        monkeypatch.setattr(sys, "argv", ["mien", "serve", "--port", "0", *given])
+        with pytest.raises(SystemExit):
+            main()
+    assert asked == [None, 1280]
+
+
 def test_crops_over_v2_on_a_connection_that_stays(house: Any) -> None:
     crops = np.random.default_rng(1).integers(0, 256, (2, 1, 48, 48), dtype=np.uint8)
     tensor = {"name": "images", "datatype": "UINT8", "shape": [2, 1, 48, 48],

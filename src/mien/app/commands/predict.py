@@ -1,6 +1,7 @@
 """``mien predict``."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -121,7 +122,7 @@ def run(
                          threads=threads or None, unsure_error=unsure_error,
                          keep_others=keep_others, views=views)  # fmt: skip
     video = VideoOptions(every=every, classify=classify, smooth=smooth, thorough=thorough,
-                         keep=keep_others, side=detector_size or VideoOptions.side)  # fmt: skip
+                         keep=keep_others)  # fmt: skip
     if camera is not None:
         from mien.app.live import show_camera
 
@@ -142,11 +143,12 @@ def _files(
     from mien.app import console
     from mien.app.predicted import Json, Table, report
     from mien.jobs.predict import predict
+    from mien.predict.faces import finer
 
     draw = _draw(model, predictor, explain, language) if options.annotate else None
     timeline = _timeline(options, language)
-    searched = getattr(predictor.detector, "settings", {}).get("working")
-    show = Json(kept=options.record is not None) if json_out else Table(language, searched)
+    asked = partial(finer, predictor.detector)
+    show = Json(kept=options.record is not None) if json_out else Table(language, asked)
     try:
         with console.progress_bars() as progress:
             done = predict(paths, predictor, options, draw=draw, tell=show.tell,

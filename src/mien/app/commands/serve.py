@@ -94,21 +94,22 @@ def run(
         max_body=int(max_body * MIB), queue=queue, wait=wait, drain_seconds=drain,
         reports=tuple(_report(one) for one in report or ()),
     )  # fmt: skip
-    listening = bind(host, port)
-    sleep_between()
-    predictor, batches = open_for_many(
-        lambda count: load(model, detector=detector, detector_model=detector_model,
-                           detector_size=detector_size, backend=backend, threads=count,
-                           views=views),
-        threads or cores(),
-    )  # fmt: skip
-    if not settings.token and not host.startswith("127.") and host not in ("localhost", "::1"):
-        console.say(f"anybody who can reach {host} can use it; --token-file asks for a token")
+    # Closed on the way out, where no model could be opened too.
+    with bind(host, port) as listening:
+        sleep_between()
+        predictor, batches = open_for_many(
+            lambda count: load(model, detector=detector, detector_model=detector_model,
+                               detector_size=detector_size, backend=backend, threads=count,
+                               views=views),
+            threads or cores(),
+        )  # fmt: skip
+        if not settings.token and not host.startswith("127.") and host not in ("localhost", "::1"):
+            console.say(f"anybody who can reach {host} can use it; --token-file asks for a token")
 
-    def ready(address: str) -> None:
-        console.show(f"mien serves '{Path(model).name}' at {address}  (Ctrl-C ends)")
+        def ready(address: str) -> None:
+            console.show(f"mien serves '{Path(model).name}' at {address}  (Ctrl-C ends)")
 
-    serve(settings, listening, make=_maker(predictor, batches, model), ready=ready)
+        serve(settings, listening, make=_maker(predictor, batches, model), ready=ready)
 
 
 def _maker(predictor: "Predictor", batches: int, model: str) -> "Callable[[State], Service]":
