@@ -10,7 +10,7 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, f1_score
 
 from mien.data.splits import training_indices
-from mien.errors import DataError, OptionError, RunError
+from mien.errors import DataError, ModelFileError, OptionError, RunError
 from mien.evaluate.predictions import read_predictions
 from mien.jobs.evaluate import EvaluateOptions, evaluate
 from mien.jobs.hashes import read_training_hashes
@@ -19,10 +19,12 @@ from mien.jobs.prepare import DataOptions, read_source
 from mien.jobs.recompute import recompute
 from mien.jobs.train import Listeners, TrainOptions, resume, train
 from mien.labels import CLASSES
+from mien.models import bundled
 from mien.models.checkpoint import load_model
 from mien.models.cnn4 import CNN4Config
 from mien.runs import Run
 from mien.train.history import read_history
+from mien.train.optim import OptimConfig
 from mien.train.recipes import demo, recipe_from_json, recipe_to_json
 from mien.train.task import Interrupted
 
@@ -155,6 +157,34 @@ def test_fine_tuning_starts_from_the_weights(result, tmp_path):
     after = load_model(tuned.run.path).network.state_dict()
     torch.testing.assert_close(after["head.2.weight"], before["head.2.weight"], atol=1e-3, rtol=0)
     assert tuned.rows[0].validation_accuracy >= result.rows[-1].validation_accuracy - 0.1
+
+
+def test_miens_own_models_go_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = bundled.entry("tiny").weights
+    before = file.read_bytes()
+    assert load_model("tiny").checksum == load_model(file).checksum
+    # A run folder that one stands in is not the model's own.
+    (tmp_path / "run.json").write_text("{}")
+    scores = evaluate("tiny", "synthetic:100", EvaluateOptions(flip=False))
+    assert scores.folder.absolute() == tmp_path / "tiny-evaluation"
+    learnt = train(
+        TrainOptions(source="synthetic:100", start_from="tiny", teachers=("tiny",), threads=1),
+        out=tmp_path / "tuned",
+        recipe=replace(small(epochs=1), optim=OptimConfig(learning_rate=1e-9)),
+    )
+    assert load_model(learnt.run.path).about["teachers"] == [load_model(file).checksum]
+    options = learnt.run.read_record()["options"]
+    assert (options["start_from"], options["teachers"]) == (str(file), [str(file)])
+    own, its = load_model(learnt.run.path).network, load_model(file).network
+    torch.testing.assert_close(own.head.weight, its.head.weight, atol=1e-6, rtol=0)
+    assert file.read_bytes() == before
+    # What lies there goes first.
+    (tmp_path / "tiny").mkdir()
+    with pytest.raises(ModelFileError, match=r"no model\.safetensors in it"):
+        load_model("tiny")
+    with pytest.raises(ModelFileError, match="cannot be read"):
+        load_model("huge")
 
 
 def test_fine_tuning_to_other_classes_renews_the_last_layer(result, tmp_path):

@@ -275,6 +275,8 @@ def _copied(
 
 def run_folder(path: Path) -> Path | None:
     """The run folder that a model is, or lies in; None where it lies elsewhere."""
+    if not path.exists():  # a name of mien's own
+        return None
     for folder in (path, path.parent):
         if (folder / "run.json").is_file():
             return Run.open(folder).path

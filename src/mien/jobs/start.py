@@ -1,13 +1,13 @@
 """The model that fine-tuning starts from, and which pictures it has seen already."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.jobs.hashes import read_training_hashes
-from mien.jobs.prepare import Selection
+from mien.jobs.prepare import Selection, absolute
+from mien.models import bundled
 from mien.models.checkpoint import Model, load_model
 from mien.types import ImageSet
 
@@ -28,8 +28,17 @@ def start_model(path: str) -> Start | None:
     """
     if not path:
         return None
-    place = Path(path)
+    place = bundled.place_of(path)
     return Start(load_model(place), read_training_hashes(place if place.is_dir() else place.parent))
+
+
+def found_again(model: str) -> str:
+    """A model's place, or mien's own of that name, as it is found from another working directory.
+
+    Raises:
+        ModelFileError: the package is damaged.
+    """
+    return absolute(str(bundled.place_of(model)))
 
 
 def held_out_by(model: Model, images: ImageSet) -> int | None:

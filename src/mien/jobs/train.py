@@ -19,7 +19,7 @@ from mien.jobs.hashes import write_training_hashes
 from mien.jobs.launch import launch, on_first, read_once
 from mien.jobs.network import fit_to_data, make_network
 from mien.jobs.prepare import DataOptions, Selection, absolute, select, with_validation
-from mien.jobs.start import Start, held_out_by, seen_before, start_model
+from mien.jobs.start import Start, found_again, held_out_by, seen_before, start_model
 from mien.jobs.teachers import check_unchanged, hashes_of, load_teachers
 from mien.models.checkpoint import Model, save_model
 from mien.models.registry import build
@@ -116,8 +116,8 @@ def train(
     options = replace(
         options,
         source=absolute(options.source),
-        start_from=absolute(options.start_from) if options.start_from else "",
-        teachers=tuple(absolute(path) for path in options.teachers),
+        start_from=found_again(options.start_from) if options.start_from else "",
+        teachers=tuple(map(found_again, options.teachers)),
         precision=hardware.precision,
         threads=hardware.threads,
     )

@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from mien.config import to_json
 from mien.errors import ModelFileError, OptionError, said
+from mien.models import bundled
 from mien.models.card import blank_metadata, class_names, read_tensor_file, seal
 from mien.models.registry import build, config_from_json
 from mien.runs import write_atomic
@@ -109,12 +110,12 @@ def save_model(path: Path, model: Model, *, half: bool = False) -> None:
 
 
 def load_model(path: Path | str) -> Model:
-    """A model from its ``.safetensors`` file, or from a run folder that holds one.
+    """A model from its ``.safetensors`` file, a run folder that holds one, or by mien's own name.
 
     Raises:
         ModelFileError: missing, truncated, altered, foreign, or not a model this mien knows.
     """
-    path = Path(path)
+    path = bundled.place_of(path)
     if path.is_dir():
         path = path / "model.safetensors"
         if not path.is_file():

@@ -75,6 +75,8 @@ def run(
     model = models[0]
     if calibrate and len(models) > 1:
         raise OptionError("--calibrate: seals into one model; give one at a time")
+    if calibrate and not Path(model).exists():
+        raise OptionError(f"--calibrate: {model} is no file or run folder of yours to seal into")
     if data is None:
         kept = {"places", "out", "calibrate", "json_out"}
         opt.refuse_given(context, kept, f"needs DATA: mien evaluate {model} DATA")

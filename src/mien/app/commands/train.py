@@ -20,13 +20,14 @@ Ctrl-C stops at a point from which --resume goes on to the same result.
 
 \b
 Recipes (--recipe):
-  cnn4      four convolutions, three fully connected layers; the default
-  tiny      under 400,000 parameters, for a browser or a small computer
-  residual  residual stages, trained on crops; under an hour and a half on two cores
-  wide      few wide layers behind a stem of cosines; as much work as residual
-  balanced  cnn4 with every class drawn equally often
-  quick     cnn4 in a tenth of its time
-  demo      a minute's training, for the faces that mien draws
+  cnn4        four convolutions, three fully connected layers; the default
+  cnn4-wider  cnn4 with more channels and augmentation, for a --teacher such as wide
+  tiny        under 400,000 parameters, for a browser or a small computer
+  residual    residual stages, trained on crops; under an hour and a half on two cores
+  wide        few wide layers behind a stem of cosines; as much work as residual
+  balanced    cnn4 with every class drawn equally often
+  quick       cnn4 in a tenth of its time
+  demo        a minute's training, for the faces that mien draws
 
 \b
 Examples:
@@ -34,6 +35,7 @@ Examples:
   mien train faces/ --classes found --epochs 20 --out runs/mine
   mien train fer2013.zip --set model.widths=48,96,192,384 --seed 1
   mien train my-faces/ --from runs/cnn4-1 --learning-rate 0.02 --epochs 10
+  mien train my-faces/ --from wide --learning-rate 0.02 --epochs 10
   mien train fer2013.zip --recipe cnn4 --teacher runs/residual-1 --teacher runs/residual-2
   mien train --resume runs/cnn4-1
   torchrun --nproc-per-node 2 -m mien train fer2013.zip --out runs/two
@@ -65,7 +67,11 @@ def run(
         typer.Option("--out", "-o", help="The run folder.", show_default="runs/RECIPE-NUMBER"),
     ] = None,
     recipe: Annotated[
-        str, typer.Option("--recipe", help="cnn4, tiny, residual, wide, quick, balanced or demo.")
+        str,
+        typer.Option(
+            "--recipe",
+            help="cnn4, cnn4-wider, tiny, residual, wide, quick, balanced or demo.",
+        ),
     ] = "cnn4",
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the images.")] = None,
@@ -80,7 +86,8 @@ def run(
         typer.Option("--set", metavar="FIELD=VALUE", help="Any field of the recipe."),
     ] = None,
     start_from: Annotated[
-        str, typer.Option("--from", metavar="MODEL", help="Fine-tune this model.")
+        str,
+        typer.Option("--from", metavar="MODEL", help="Fine-tune this model (or tiny, wide)."),
     ] = "",
     teachers: Annotated[
         list[str] | None,

@@ -53,6 +53,18 @@ def entry(name: str = DEFAULT, folder: Path = FOLDER) -> Entry:
                  facts=dict(index["models"][name]))  # fmt: skip
 
 
+def place_of(model: Path | str) -> Path:
+    """Where a model lies: at the path ``model`` if anything does, else mien's own of that name.
+
+    Raises:
+        ModelFileError: the package is damaged.
+    """
+    path = Path(model)
+    if path.exists() or str(model) not in (DEFAULT, *names()):
+        return path
+    return entry(str(model)).weights
+
+
 def _index(folder: Path) -> dict[str, Any]:
     path = folder / INDEX
     try:
