@@ -2,6 +2,7 @@ import copy
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -292,16 +293,24 @@ def keys(away: np.ndarray, a: float = -0.75) -> np.ndarray:
     return np.where(d <= 1, near, np.where(d < 2, far, 0))
 
 
+def tent(away: np.ndarray) -> np.ndarray:
+    """Linear interpolation."""
+    return (1 - np.abs(away)).clip(0)
+
+
 @pytest.mark.parametrize("zoom", [2.0, 1.25, 0.8])
-def test_a_zoom_enlarges_about_the_centre(zoom: float) -> None:
+@pytest.mark.parametrize(("resampling", "kernel"), [("bicubic", keys), ("bilinear", tent)])
+def test_a_zoom_enlarges_about_the_centre(
+    zoom: float, resampling: str, kernel: Callable[[np.ndarray], np.ndarray]
+) -> None:
     image = np.random.default_rng(0).integers(0, 256, (24, 24), dtype=np.uint8)
-    found = collect(Pixels(), image[None, None], device="cpu", zooms=(zoom,))[0].reshape(24, 24)
+    found = collect(Pixels(), image[None, None], device="cpu", zooms=(zoom,), resampling=resampling)
     place = 11.5 + (np.arange(24) - 11.5) / zoom  # the pixel that each looks at
     taps = np.arange(-10, 34)  # outside, the border's
-    weights = keys(place[:, None] - taps)
+    weights = kernel(place[:, None] - taps)
     expected = weights @ image[np.ix_(taps.clip(0, 23), taps.clip(0, 23))].astype(float) @ weights.T
     # Rounded to whole values.
-    np.testing.assert_allclose(found, expected.clip(0, 255), atol=0.51)
+    np.testing.assert_allclose(found.reshape(24, 24), expected.clip(0, 255), atol=0.51)
 
 
 def test_zooms_are_averaged_with_their_mirror_images(model: Small, images: np.ndarray) -> None:
@@ -319,6 +328,8 @@ def test_zooms_that_cannot_be_are_refused(
 ) -> None:
     with pytest.raises(OptionError, match="zooms"):
         collect(model, images, device="cpu", zooms=zooms)
+    with pytest.raises(OptionError, match="resampling 'cubic': there are bicubic, bilinear"):
+        collect(model, images, device="cpu", resampling="cubic")
 
 
 def test_five_crops_are_averaged_with_their_mirror_images() -> None:

@@ -11,6 +11,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from mien.data.splits import training_indices
 from mien.errors import DataError, ModelFileError, OptionError, RunError
+from mien.evaluate.collect import collect
 from mien.evaluate.predictions import read_predictions
 from mien.jobs.evaluate import EvaluateOptions, evaluate
 from mien.jobs.hashes import read_training_hashes
@@ -20,7 +21,7 @@ from mien.jobs.recompute import recompute
 from mien.jobs.train import Listeners, TrainOptions, resume, train
 from mien.labels import CLASSES
 from mien.models import bundled
-from mien.models.checkpoint import load_model
+from mien.models.checkpoint import load_model, save_model
 from mien.models.cnn4 import CNN4Config
 from mien.runs import Run
 from mien.train.history import read_history
@@ -133,6 +134,23 @@ def test_flip_averages_with_the_mirror_image(result, tmp_path):
     with torch.no_grad():
         mean = (model(images).softmax(1) + model(images.flip(3)).softmax(1)) / 2
     np.testing.assert_allclose(np.exp(with_flip.outputs.logits), mean.numpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_zooms_are_resampled_as_training_resampled(result, tmp_path):
+    model, seen = load_model(result.run.path), {}
+    for interpolation in ("bilinear", "bicubic", None):
+        recipe = dict(model.about["recipe"])
+        recipe["augment"] = {**recipe["augment"], "interpolation": interpolation}
+        file = tmp_path / f"{interpolation}.safetensors"
+        save_model(file, replace(model, about={**model.about, "recipe": recipe}))
+        scores = evaluate(file, SOURCE, EvaluateOptions(zooms=True), out=tmp_path / "scores")
+        assert scores.outputs.about["resampling"] == (interpolation or "bilinear")
+        seen[interpolation] = scores.outputs.logits
+        images = result.images.images[result.images.where("validation")]
+        expected = collect(model.network, images, device="cpu", flip=True, zooms=(1.0, 0.92, 1.08),
+                           resampling=interpolation or "bilinear")  # fmt: skip
+        np.testing.assert_allclose(seen[interpolation], expected, atol=1e-5)
+    assert not np.allclose(seen["bilinear"], seen["bicubic"], atol=1e-3)
 
 
 def test_evaluating_training_images_marks_no_image_as_its_own_copy(result, tmp_path):

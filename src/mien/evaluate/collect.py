@@ -8,7 +8,7 @@ state (of the processor and of CUDA), on an error too. Knows nothing of data set
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -24,6 +24,7 @@ from mien.theory.untouched import as_found
 from mien.types import Progress, silent
 
 PRECISIONS = ("fp32", "bf16")
+RESAMPLINGS = ("bicubic", "bilinear")
 
 
 def collect(
@@ -35,6 +36,7 @@ def collect(
     batch_size: int = 512,
     flip: bool = False,
     zooms: Sequence[float] = (1.0,),
+    resampling: str = "bicubic",
     crops: int = 0,
     progress: Progress = silent,
 ) -> NDArray[np.float32]:
@@ -49,6 +51,7 @@ def collect(
             mean probabilities back.
         zooms: average over the picture at each of these scales (above 1: larger, its border cut
             off), of each its mirror image too where ``flip`` says so.
+        resampling: of zoomed pictures, ``bicubic`` or ``bilinear``; that of training reads best.
         crops: average over five parts of this side instead, the middle and the four corners, for
             models that take pictures of any size; 0 for the whole picture.
         progress: told ``("logits", done, N)`` after each batch.
@@ -63,6 +66,8 @@ def collect(
     _check_arguments(images, precision, batch_size)
     if not zooms or min(zooms) <= 0:
         raise OptionError(f"zooms {tuple(zooms)}: one or more, each above 0")
+    if resampling not in RESAMPLINGS:
+        raise OptionError(f"resampling {resampling!r}: there are {', '.join(RESAMPLINGS)}")
     if crops and not 0 < crops < min(images.shape[2:]):
         raise OptionError(f"crops of {crops} pixels: smaller than the pictures")
     N, parts = len(images), []
@@ -71,7 +76,9 @@ def collect(
         model.eval()
         for start in range(0, N, batch_size):
             batch = _tensor(images[start : start + batch_size]).to(device)
-            scores = [_scores(model, view) for view in _views(batch, flip, zooms, crops)]
+            seen = _views((batch if zoom == 1 else _zoomed(batch, zoom, resampling)
+                           for zoom in zooms), flip, crops)  # fmt: skip
+            scores = [_scores(model, view) for view in seen]
             logits = scores[0]
             if len(scores) > 1:
                 logits = torch.stack(scores).log_softmax(dim=-1).logsumexp(dim=0)
@@ -104,29 +111,23 @@ def _tensor(batch: NDArray[np.uint8] | torch.Tensor) -> torch.Tensor:
     return batch if isinstance(batch, torch.Tensor) else torch.from_numpy(np.array(batch))
 
 
-def _views(
-    batch: torch.Tensor, flip: bool, zooms: Sequence[float], crops: int
-) -> Iterator[torch.Tensor]:
+def _views(wholes: Iterable[torch.Tensor], flip: bool, crops: int) -> Iterator[torch.Tensor]:
     """The pictures as they are looked at."""
-    for zoom in zooms:
-        whole = batch if zoom == 1 else _zoomed(batch, zoom)
+    for whole in wholes:
         for view in five_parts(whole, crops) if crops else (whole,):
             yield view
             if flip:
                 yield view.flip(-1)
 
 
-def _zoomed(batch: torch.Tensor, zoom: float) -> torch.Tensor:
-    """Enlarged (or, below 1, shrunk) about the centre; what lies outside repeats the border.
-
-    Bicubic: a bilinear view is blurred, and named less well (docs/results/accuracy.md).
-    """
+def _zoomed(batch: torch.Tensor, zoom: float, resampling: str) -> torch.Tensor:
+    """Enlarged (or, below 1, shrunk) about the centre; what lies outside repeats the border."""
     scale = torch.tensor([[1 / zoom, 0.0, 0.0], [0.0, 1 / zoom, 0.0]], device=batch.device)
     size = list(batch.shape)
     with torch.autocast(batch.device.type, enabled=False):
         grid = functional.affine_grid(scale.expand(len(batch), 2, 3), size, align_corners=False)
         pixels = functional.grid_sample(
-            batch.float(), grid, mode="bicubic", padding_mode="border", align_corners=False
+            batch.float(), grid, mode=resampling, padding_mode="border", align_corners=False
         )
     return pixels.round().clamp(0, 255).to(torch.uint8)
 

@@ -16,10 +16,10 @@ from mien.jobs.hashes import read_training_hashes
 from mien.jobs.prepare import DataOptions, absolute, read_source, with_validation
 from mien.jobs.recompute import EvaluateResult, calibration_of
 from mien.jobs.start import held_out_by
+from mien.jobs.views import crops_of, resampling_of
 from mien.labels import CLASSES, class_of
 from mien.models.checkpoint import Model, load_model
 from mien.runs import Run, write_json
-from mien.theory.parts import side_of_parts
 from mien.theory.smoothing import as_smoothing
 from mien.train.hardware import choose_hardware
 from mien.types import SPLITS, ImageSet, Outputs, Progress, silent
@@ -98,7 +98,7 @@ def evaluate_images(
     chosen = choose_split(images, split)
     folder = Path(out) if out else _folder(Path(model_path), home, model, images, split)
     hardware = choose_hardware(accelerator=options.accelerator, precision=options.precision)
-    crops = _crops(model) if options.crops else 0
+    crops = crops_of(model) if options.crops else 0
     logits = collect(
         model.network,
         images.images if len(chosen) == len(images) else images.images[chosen],
@@ -106,6 +106,7 @@ def evaluate_images(
         precision=hardware.precision,
         flip=options.flip,
         zooms=ZOOMS if options.zooms else (1.0,),
+        resampling=resampling_of(model),
         crops=crops,
         progress=progress,
     )
@@ -125,8 +126,7 @@ def evaluate_images(
             "split": split,
             "flip": options.flip,
             "zooms": list(ZOOMS) if options.zooms else [1.0],
-            # Files that do not say so are older, and their zooms were bilinear.
-            "resampling": "bicubic" if options.zooms else "none",
+            **({"resampling": resampling_of(model)} if options.zooms else {}),
             "crops": crops,
             "precision": hardware.precision,
             "label_smoothing": label_smoothing(model),
@@ -204,14 +204,6 @@ def label_smoothing(model: Model) -> float:
     if not isinstance(objective, dict) or objective.get("robust_q"):
         return 0.0
     return as_smoothing(objective.get("label_smoothing")) or 0.0
-
-
-def _crops(model: Model) -> int:
-    if not getattr(model.network, "any_size", False):
-        raise OptionError(
-            f"--crops: a network '{model.architecture}' takes whole pictures only; use --zooms"
-        )
-    return side_of_parts(int(model.config.size))
 
 
 def _folder(
