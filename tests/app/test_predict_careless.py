@@ -169,7 +169,7 @@ def test_a_timeline_that_is_gone_is_drawn_again(place):
 
 def test_a_second_ctrl_c_ends_without_an_abort(place):
     many = [str(place / "0.png")] * 1
-    for n in range(400):
+    for n in range(4000):  # more than a fast machine reads before it is stopped
         os.link(place / "0.png", place / f"m{n}.png")
         many.append(f"m{n}.png")
     with subprocess.Popen([*MIEN, "predict", "--detector", "haar", "--model", "wide", *many,
