@@ -80,7 +80,8 @@ class Entry:
         self.before = record.get("epochs_before", 0)
         usual = from_name(self.recipe.name).model
         wider = sum(self.recipe.model.widths) > sum(usual.widths)
-        self.name = self.recipe.name + (", wider" if wider else "")
+        self.name = self.recipe.name + ("-wider" if wider else "")
+        self.short = self.name + (", again" if self.before else "")  # taught ones have a colour
         self.name += ", taught" if self.teachers else ""
         self.name += " again" if self.before else ""
         if self.images > NO_COPIES:
@@ -227,7 +228,8 @@ def draw(entries, stem, threads):
         style.headline(
             figure,
             "What accuracy costs",
-            "FER2013's PublicTest, images without a copy in Training; whiskers are 95 % intervals",
+            "FER2013's PublicTest without copies; whiskers are 95 % intervals; "
+            "orange: taught by wide",
         )
         panels = (
             ("minutes", f"minutes of training, {threads} threads", 0.65, 3.95),
@@ -272,7 +274,7 @@ def name_points(axes, entries, cost):
     points = axes.transData.transform(places)
     taken = [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in points]
     for entry, at in zip(entries, places, strict=True):
-        text = axes.annotate(entry.name, at, (0, 0), textcoords="offset points", size=style.SMALL)
+        text = axes.annotate(entry.short, at, (0, 0), textcoords="offset points", size=style.SMALL)
         for x, y, aligned in sides:
             text.set(position=(x, y), ha=aligned)
             room = text.get_window_extent(renderer)
