@@ -43,7 +43,7 @@ from mien.train.task import Task
 def records(path):
     """What is used of a run folder, or of each run that a saved file keeps."""
     if path.suffix == ".json":
-        return json.loads(path.read_text())
+        return [{"epochs_before": 0, **one} for one in json.loads(path.read_text())]
     run, scores = (
         json.loads((path / name).read_text()) for name in ("run.json", "evaluation.json")
     )
@@ -77,7 +77,7 @@ class Entry:
     def __init__(self, record):
         self.recipe = recipe_from_json(record["recipe"])
         self.images, self.teachers = record["training_images"], record["teachers"]
-        self.before = record.get("epochs_before", 0)
+        self.before = record["epochs_before"]
         usual = from_name(self.recipe.name).model
         wider = sum(self.recipe.model.widths) > sum(usual.widths)
         self.name = self.recipe.name + ("-wider" if wider else "")
@@ -91,8 +91,7 @@ class Entry:
     def like(self, record):
         """Whether a run differs from these by its seed alone."""
         own = replace(recipe_from_json(record["recipe"]), seed=self.recipe.seed)
-        before = record.get("epochs_before", 0)
-        same = (own, record["teachers"], record["training_images"], before)
+        same = (own, record["teachers"], record["training_images"], record["epochs_before"])
         return same == (self.recipe, self.teachers, self.images, self.before)
 
     def accuracies(self, part):
@@ -228,8 +227,7 @@ def draw(entries, stem, threads):
         style.headline(
             figure,
             "What accuracy costs",
-            "FER2013's PublicTest without copies; whiskers are 95 % intervals; "
-            "orange: taught by wide",
+            "FER2013's PublicTest without copies; whiskers are 95 % intervals; orange: taught",
         )
         panels = (
             ("minutes", f"minutes of training, {threads} threads", 0.65, 3.95),

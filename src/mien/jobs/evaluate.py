@@ -16,7 +16,7 @@ from mien.jobs.hashes import read_training_hashes
 from mien.jobs.prepare import DataOptions, absolute, read_source, with_validation
 from mien.jobs.recompute import EvaluateResult, calibration_of
 from mien.jobs.start import held_out_by
-from mien.jobs.views import crops_of, resampling_of
+from mien.jobs.views import crops_of, recipe_part, resampling_of
 from mien.labels import CLASSES, class_of
 from mien.models.checkpoint import Model, load_model
 from mien.runs import Run, write_json
@@ -199,9 +199,8 @@ def label_smoothing(model: Model) -> float:
 
     0 for the generalised cross-entropy too, whose least loss is elsewhere than ``unsmoothed`` says.
     """
-    recipe = model.about.get("recipe")
-    objective = recipe.get("objective") if isinstance(recipe, dict) else None
-    if not isinstance(objective, dict) or objective.get("robust_q"):
+    objective = recipe_part(model, "objective")
+    if objective.get("robust_q"):
         return 0.0
     return as_smoothing(objective.get("label_smoothing")) or 0.0
 

@@ -49,6 +49,6 @@ class FaceExplainer:
 
 def _weights(model: str | Path) -> Path:
     """The model file; a name of mien's own models goes first, as for predicting."""
-    if str(model) in (bundled.DEFAULT, *bundled.names()):
+    if bundled.is_name(str(model)):
         return bundled.entry(str(model)).weights
     return Path(model)

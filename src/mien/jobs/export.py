@@ -107,8 +107,8 @@ def export(
         MienError: bad model or data, or answers that differ by more than the tolerance.
     """
     path, beside = Path(model_path), True
-    if isinstance(model_path, str) and model_path in (bundled.DEFAULT, *bundled.names()):
-        path, beside = bundled.entry(model_path).weights, False
+    if bundled.is_name(model_path):
+        path, beside = bundled.entry(str(model_path)).weights, False
     file = path / "model.safetensors" if path.is_dir() else path
     name = f"{file.stem}{'-int8' if int8 else ''}.onnx"
     target = Path(out) if out else file.with_name(name) if beside else Path(name)

@@ -44,8 +44,8 @@ def find_card(model: Path | str) -> tuple[str, dict[str, Any]]:
     Raises:
         ModelFileError: there is none, or it is damaged.
     """
-    if isinstance(model, str) and model in (bundled.DEFAULT, *bundled.names()):
-        entry = bundled.entry(model)
+    if bundled.is_name(model):
+        entry = bundled.entry(str(model))
         return entry.name, read_card(entry.weights)
     path = Path(model)
     if is_onnx(path):

@@ -101,7 +101,7 @@ def _absolute(options: ScoreOptions) -> ScoreOptions:
     def absolute(text: str) -> str:
         return text if not text or "://" in text else str(Path(text).absolute())
 
-    named = options.model in (bundled.DEFAULT, *bundled.names())
+    named = bundled.is_name(options.model)
     return replace(
         options,
         source=absolute(options.source),

@@ -1,6 +1,7 @@
 """The model that fine-tuning starts from, and which pictures it has seen already."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,14 +22,14 @@ class Start:
 
 
 def start_model(path: str) -> Start | None:
-    """The model to fine-tune, None for an empty path.
+    """The model to fine-tune at a place that ``found_again`` gave, None for an empty one.
 
     Raises:
         ModelFileError: it cannot be read. RunError: its list of training images is damaged.
     """
     if not path:
         return None
-    place = bundled.place_of(path)
+    place = Path(path)
     return Start(load_model(place), read_training_hashes(place if place.is_dir() else place.parent))
 
 

@@ -1,5 +1,7 @@
 """How an evaluation looks at pictures besides as they are: what a model's training asks for."""
 
+from typing import Any
+
 from mien.errors import OptionError
 from mien.evaluate.collect import RESAMPLINGS
 from mien.models.checkpoint import Model
@@ -12,10 +14,15 @@ def resampling_of(model: Model) -> str:
     Pictures resampled in another way are blurred more or less than those that a network has seen,
     and are named less well (docs/results/accuracy.md).
     """
-    recipe = model.about.get("recipe")
-    augment = recipe.get("augment") if isinstance(recipe, dict) else None
-    said = augment.get("interpolation") if isinstance(augment, dict) else None
+    said = recipe_part(model, "augment").get("interpolation")
     return said if said in RESAMPLINGS else "bilinear"
+
+
+def recipe_part(model: Model, part: str) -> dict[str, Any]:
+    """A part of the recipe that trained the model, such as ``augment``; empty if unknown."""
+    recipe = model.about.get("recipe")
+    found = recipe.get(part) if isinstance(recipe, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def crops_of(model: Model) -> int:

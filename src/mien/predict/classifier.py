@@ -93,8 +93,8 @@ def open_classifier(
 
 def _find(model: Path | str) -> tuple[Path | None, Path | None, str]:
     """The model's ONNX file, its model file (one of them may lack), and its name."""
-    if isinstance(model, str) and model in (bundled.DEFAULT, *bundled.names()):
-        entry = bundled.entry(model)
+    if bundled.is_name(model):
+        entry = bundled.entry(str(model))
         return entry.onnx, entry.weights, entry.name
     path = Path(model)
     if is_onnx(path):

@@ -113,6 +113,12 @@ def settings_of(detector: Detector) -> dict[str, Any]:
     return dict(settings)
 
 
+def size_of(detector: Detector) -> int | None:
+    """The size at which it searches, as its settings say; None where they do not."""
+    size = settings_of(detector).get("working")
+    return size if isinstance(size, int) else None
+
+
 class Finer(NamedTuple):
     """size: at which a detector would see more of a picture; factor: what it is reduced to now."""
 
@@ -122,8 +128,8 @@ class Finer(NamedTuple):
 
 def finer(detector: Detector, height: int, width: int) -> Finer | None:
     """Twice the detector's size, if it would show such a picture half as large again or more."""
-    working, factor = settings_of(detector).get("working"), getattr(detector, "factor", None)
-    if not isinstance(working, int) or not callable(factor):
+    working, factor = size_of(detector), getattr(detector, "factor", None)
+    if working is None or not callable(factor):
         return None
     size, now = min(2 * working, SIZES[1]), factor(height, width, working)
     return Finer(size, now) if factor(height, width, size) >= 1.5 * now else None

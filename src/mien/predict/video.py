@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mien.errors import OptionError
 from mien.predict.boxes import SIZES, overlap, scale_box
 from mien.predict.clips import Clip
-from mien.predict.faces import Detector, settings_of
+from mien.predict.faces import Detector, size_of
 from mien.predict.haar import HaarDetector
 from mien.predict.pipeline import Predictor
 from mien.predict.track import Decaying, Track, Tracker, TrackOptions
@@ -57,8 +57,8 @@ class VideoOptions:
         Raises:
             OptionError: a value out of its range.
         """
-        side = _SIDE if self.side is None else self.side
-        if self.every < 0 or self.classify < 1 or self.smooth < 0 or side < 64:
+        small = self.side is not None and self.side < 64
+        if self.every < 0 or self.classify < 1 or self.smooth < 0 or small:
             raise OptionError(
                 "a clip is read with 'every' and 'smooth' of at least 0 seconds, 'classify' of at "
                 "least 1 frame and 'side' of at least 64 pixels"
@@ -110,14 +110,12 @@ def watch(clip: Clip, predictor: Predictor, options: VideoOptions | None = None)
         RecordError: the clip has not one frame.
     """
     options = options or VideoOptions()
-    if options.side is None:
-        size = settings_of(predictor.detector).get("working")
-        options = replace(options, side=size if isinstance(size, int) else _SIDE)
+    side = options.side or size_of(predictor.detector) or _SIDE
     watching = _Watching(predictor, options)
     waiting: list[_Shot] = []
     with ThreadPoolExecutor(1, "mien-detect") as aside:
         search = watching.search
-        for shots, detection in _pieces(clip, search, options, aside):
+        for shots, detection in _pieces(clip, search, options.every, side, aside):
             watching.open(shots[0], list(detection.result()))
             yield from watching.given(waiting)
             for shot in shots[1:]:
@@ -263,15 +261,15 @@ def _around(picture: NDArray[np.uint8], box: Box) -> tuple[int, int, NDArray[np.
 
 
 def _pieces(
-    clip: Clip, search: Detector, options: VideoOptions, aside: ThreadPoolExecutor
+    clip: Clip, search: Detector, every: float, side: int, aside: ThreadPoolExecutor
 ) -> Iterator[_Piece]:
     """Frames from one detection to the next; the next one runs while a piece is worked on."""
     piece: list[_Shot] = []
     detection: Future[list[Detection]] | None = None
     for number, (seconds, picture) in enumerate(clip.frames()):
-        shot = _shot(number, seconds, picture, options.side or _SIDE)
+        shot = _shot(number, seconds, picture, side)
         # Half a millisecond: times are rounded in most containers.
-        due = not piece or seconds - piece[0].time >= options.every - 5e-4 or len(piece) >= _PIECE
+        due = not piece or seconds - piece[0].time >= every - 5e-4 or len(piece) >= _PIECE
         if due:
             found = aside.submit(search.detect, shot.small)
             if detection is not None:

@@ -126,7 +126,7 @@ class Loop:
         rate = learning_rate(step, self.recipe.epochs * self.sampler.steps, self.recipe.optim)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
-        with self.fabric.autocast():
+        with self.fabric.autocast():  # for Muon's products of matrices
             self.wrapped.step()
         self.wrapped.zero_grad()
         self.average.update(self.network, step)

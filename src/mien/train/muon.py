@@ -20,8 +20,9 @@ _ROUNDS = 5
 class MuonSGD(torch.optim.SGD):
     """SGD in which groups with ``muon`` true take Muon's steps.
 
-    Each group holds ``lr``, ``momentum`` (Nesterov's) and ``weight_decay`` as SGD's do, and
-    ``muon``. A step of rate η changes the filters W (R output channels, C values each) by
+    Each group says whether it is one, and those hold ``muon_momentum`` (Nesterov's); their
+    ``momentum`` is 0, since what SGD is handed has it already. A step of rate η changes the filters
+    W (R output channels, C values each) by
     −η·(√max(1, R/C)·orthogonal(momentum) + weight_decay·W).
     """
 

@@ -58,20 +58,21 @@ def make_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.SGD:
     A group's ``factor`` is what the schedule's learning rate is multiplied with for it.
     """
     learnt = [p for p in model.parameters() if p.requires_grad]
-    filters = [p for p in learnt if p.ndim == 4] if config.muon else []
-    weights = [p for p in learnt if p.ndim > 1 and not (config.muon and p.ndim == 4)]
+    filters = [p for p in learnt if p.ndim == 4 and config.muon]
+    weights = [p for p in learnt if p.ndim > 1 and not (p.ndim == 4 and config.muon)]
     others = [p for p in learnt if p.ndim <= 1]
-    decay, plain = config.weight_decay, {"factor": 1.0, "muon": False}
+    decay = config.weight_decay
     groups: list[dict[str, Any]] = [
-        {"params": weights, "weight_decay": decay, **plain},
-        {"params": others, "weight_decay": 0.0, **plain},
+        {"params": weights, "weight_decay": decay, "factor": 1.0, "muon": False},
+        {"params": others, "weight_decay": 0.0, "factor": 1.0, "muon": False},
     ]
     if filters:
         factor = config.muon / config.learning_rate
         # Muon keeps its own momentum: what it hands to SGD is the step itself.
         own = {"momentum": 0.0, "nesterov": False, "muon_momentum": config.momentum}
-        own = {**own, "muon": True, "factor": factor}
-        groups.append({"params": filters, "weight_decay": decay, **own})
+        groups.append(
+            {"params": filters, "weight_decay": decay, "factor": factor, "muon": True, **own}
+        )
     return MuonSGD(
         groups,
         lr=config.learning_rate,

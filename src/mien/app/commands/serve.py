@@ -129,7 +129,7 @@ def _network(model: str) -> "Callable[[], Opened] | None":
     from mien.models import bundled
 
     path = Path(model)
-    if model in (bundled.DEFAULT, *bundled.names()):
+    if bundled.is_name(model):
         path = bundled.entry(model).weights
     weights = path / "model.safetensors" if path.is_dir() else path
     if importlib.util.find_spec("torch") is None or weights.suffix != ".safetensors":

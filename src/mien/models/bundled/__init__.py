@@ -53,6 +53,15 @@ def entry(name: str = DEFAULT, folder: Path = FOLDER) -> Entry:
                  facts=dict(index["models"][name]))  # fmt: skip
 
 
+def is_name(model: object) -> bool:
+    """Whether ``model`` is the name of one of these, ``default`` among them, and no path.
+
+    Raises:
+        ModelFileError: the package is damaged.
+    """
+    return isinstance(model, str) and model in (DEFAULT, *names())
+
+
 def place_of(model: Path | str) -> Path:
     """Where a model lies: at the path ``model`` if anything does, else mien's own of that name.
 
@@ -60,9 +69,7 @@ def place_of(model: Path | str) -> Path:
         ModelFileError: the package is damaged.
     """
     path = Path(model)
-    if path.exists() or str(model) not in (DEFAULT, *names()):
-        return path
-    return entry(str(model)).weights
+    return path if path.exists() or not is_name(str(model)) else entry(str(model)).weights
 
 
 def _index(folder: Path) -> dict[str, Any]:
